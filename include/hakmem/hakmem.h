@@ -1,0 +1,55 @@
+/* hakmem.h: hakmem under its own names, for programs that do not want interposition.
+ *
+ * Every function is usable before main(), from any thread, and after fork() in the child. Blocks of
+ * the hak_ functions and of malloc are the same when libhakmem is the process's malloc. Failure is
+ * NULL with errno ENOMEM; calls that succeed leave errno alone. MIT licence. */
+#ifndef HAKMEM_HAKMEM_H
+#define HAKMEM_HAKMEM_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HAK_API __attribute__((visibility("default")))
+#else
+#define HAK_API
+#endif
+
+/* Bytes; blocks are aligned to 16. hak_malloc(0) returns a block that can be freed. */
+HAK_API void* hak_malloc(size_t size);
+HAK_API void* hak_calloc(size_t count, size_t size);
+HAK_API void* hak_realloc(void* block, size_t size);
+HAK_API void hak_free(void* block);
+
+/* size: what the block was asked for with. A wrong size is counted and reported once. */
+HAK_API void hak_free_sized(void* block, size_t size);
+
+/* alignment: a power of two, up to any size; else NULL with errno EINVAL. */
+HAK_API void* hak_aligned_alloc(size_t alignment, size_t size);
+
+/* Bytes that may be used behind the block; 0 for NULL. */
+HAK_API size_t hak_usable_size(const void* block);
+
+/* Gives back what can be given back, of all threads but for what live threads have cached.
+ * Returns 1 when pages went back to the system. */
+HAK_API int hak_trim(void);
+
+/* Empties the calling thread's cache: for a thread that is going to sleep for long. */
+HAK_API void hak_thread_idle(void);
+
+/* Walks the whole heap and checks its equations; other threads must not allocate meanwhile, or only
+ * what locks protect is checked. Returns NULL when all is well, else the first violation as text
+ * (valid until the next call). */
+HAK_API const char* hak_check(void);
+
+/* "0.1.0" */
+HAK_API const char* hak_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

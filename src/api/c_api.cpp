@@ -1,0 +1,35 @@
+// hakmem.h: the same heap under its own names.
+#include "base/bits.h"
+#include "heap/lifecycle.h"
+#include "observe/invariants.h"
+#include "api/entry.h"
+
+#include "hakmem/hakmem.h"
+
+namespace api = hakmem::api;
+
+void* hak_malloc(size_t size) { return api::allocate(size); }
+void* hak_calloc(size_t count, size_t size) { return api::allocate_zeroed(count, size); }
+void* hak_realloc(void* block, size_t size) { return api::reallocate(block, size); }
+void hak_free(void* block) { api::deallocate(block); }
+void hak_free_sized(void* block, size_t size) { api::deallocate_sized(block, size); }
+
+void* hak_aligned_alloc(size_t alignment, size_t size) {
+  if (!hakmem::is_power_of_two(alignment)) {
+    errno = EINVAL;
+    return nullptr;
+  }
+  return api::allocate_aligned(alignment, size);
+}
+
+size_t hak_usable_size(const void* block) {
+  return hakmem::heap::usable_size(const_cast<void*>(block));
+}
+
+int hak_trim(void) { return hakmem::heap::trim() ? 1 : 0; }
+
+void hak_thread_idle(void) { hakmem::heap::idle(); }
+
+const char* hak_check(void) { return hakmem::check_heap(hakmem::Threads::kRunning); }
+
+const char* hak_version(void) { return HAKMEM_VERSION; }

@@ -1,0 +1,34 @@
+#include "front/budget.h"
+
+#include "config/config.h"
+#include "superslab/registry.h"
+
+namespace hakmem {
+
+namespace {
+
+constinit Budget g_budget;
+
+constexpr Bytes kAutomaticMin = mib(32);
+constexpr size_t kAutomaticShare = 16;
+
+}  // namespace
+
+Budget& budget() { return g_budget; }
+
+Bytes Budget::limit() {
+  if (const uint64_t fixed = config().cache_limit_bytes; fixed != 0) return Bytes(fixed);
+  const Bytes share{registry().committed().count() / kAutomaticShare};
+  return share < kAutomaticMin ? kAutomaticMin : share;
+}
+
+bool Budget::grant(Bytes size) {
+  const size_t before = granted_.fetch_add(size.count(), std::memory_order_relaxed);
+  if (Bytes(before + size.count()) <= limit()) return true;
+  granted_.fetch_sub(size.count(), std::memory_order_relaxed);
+  return false;
+}
+
+void Budget::hand_back(Bytes size) { granted_.fetch_sub(size.count(), std::memory_order_relaxed); }
+
+}  // namespace hakmem

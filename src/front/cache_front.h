@@ -1,0 +1,66 @@
+// front/cache_front.h: the part of a thread's cache that malloc and free touch.
+//
+// Responsibility  One stack of free block addresses for each size class.
+// Contract        Only the owning thread pushes and pops. A stack has a NULL under its lowest entry
+//                 and a limit above its highest, so a miss is one compare. Entries are written
+//                 before the top, and popped entries stay: what a child of fork finds below top is
+//                 valid. Blocks are never touched.
+// Observable      depth is top - bottom (thread_cache knows the bottoms).
+// Composable      config/size_class. Used by heap's fast paths and by ThreadCache.
+#pragma once
+
+#include <atomic>
+
+#include "config/size_class.h"
+
+namespace hakmem {
+
+struct CacheFront {
+  // make_tag(owner, class 0): a slot's tag XOR this is the class, if the slot is this cache's.
+  uint32_t tag;
+  void** tops[kClasses];
+  void** limits[kClasses];
+
+  constexpr CacheFront(uint32_t my_tag, void** empty_stack) : tag(my_tag), tops{}, limits{} {
+    for (uint32_t i = 0; i < kClasses; ++i) tops[i] = limits[i] = empty_stack;
+  }
+
+  // nullptr when the stack is empty.
+  void* pop(ClassIndex size_class) {
+    void** top = tops[size_class.count()];
+    void* block = top[-1];
+    if (block == nullptr) [[unlikely]]
+      return nullptr;
+    tops[size_class.count()] = top - 1;
+    return block;
+  }
+
+  // False when the stack is full.
+  bool push(ClassIndex size_class, void* block) {
+    void** top = tops[size_class.count()];
+    if (top == limits[size_class.count()]) [[unlikely]]
+      return false;
+    *top = block;
+    // sync: fork. The child may see this thread stopped between any two stores.
+    std::atomic_signal_fence(std::memory_order_release);
+    tops[size_class.count()] = top + 1;
+    return true;
+  }
+};
+
+// Read-only caches whose every stack is empty and whose tag matches nothing, so that neither
+// "is this thread known?" nor "has it left?" costs the fast path a branch.
+extern const CacheFront kEmptyFront;     // before the first allocation of a thread
+extern const CacheFront kDepartedFront;  // after its exit handler ran
+
+// Where the tops of classes that have no stack yet point.
+void** empty_stack();
+
+// The library's one thread-local word.
+extern __thread CacheFront* t_front [[gnu::tls_model("initial-exec")]];
+
+inline bool is_constant(const CacheFront* front) {
+  return front->tag == make_tag(kConstantOwner, ClassIndex(0));
+}
+
+}  // namespace hakmem

@@ -1,0 +1,117 @@
+#include "front/cache_list.h"
+
+#include <new>
+
+#include "superslab/meta_arena.h"
+#include "front/thread_cache.h"
+
+namespace hakmem {
+
+namespace {
+constinit CacheList g_cache_list;
+static_assert(sizeof(ThreadCache) <= MetaArena::kCellMax);
+}  // namespace
+
+CacheList& cache_list() { return g_cache_list; }
+
+ThreadCache* CacheList::find(OwnerId id) const {
+  const uint32_t root = id.count() >> kLeafShift;
+  if (root >= kRootEntries) return nullptr;
+  const Entry* leaf = root_[root].load(std::memory_order_acquire);
+  if (leaf == nullptr) return nullptr;
+  return leaf[id.count() % kLeafEntries].load(std::memory_order_acquire);
+}
+
+ThreadCache* CacheList::take_over() {
+  ThreadCache* cache;
+  {
+    os::LockGuard guard(lock_);
+    cache = parked_first_;
+    if (cache == nullptr) return create();
+    parked_first_ = cache->parked_next;
+    parked_count_.fetch_sub(1, std::memory_order_relaxed);
+  }
+  cache->set_parked(false);
+  if (cache->is_orphan()) cache->settle_orphan();
+  return cache;
+}
+
+void CacheList::park(ThreadCache* cache) {
+  cache->set_parked(true);
+  os::LockGuard guard(lock_);
+  link_parked(cache);
+}
+
+void CacheList::link_parked(ThreadCache* cache) {
+  cache->parked_next = parked_first_;
+  parked_first_ = cache;
+  parked_count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+ThreadCache* CacheList::any_parked() {
+  os::LockGuard guard(lock_);
+  if (parked_first_ == nullptr) {
+    ThreadCache* cache = create();
+    if (cache == nullptr) return nullptr;
+    cache->set_parked(true);
+    link_parked(cache);
+  }
+  return parked_first_;
+}
+
+Slab* CacheList::adopt(ClassIndex size_class, OwnerId adopter) {
+  if (adoptable(size_class) <= 0) return nullptr;
+  os::LockGuard guard(lock_);
+  for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
+    if (Slab* slab = cache->give_for_adoption(size_class, adopter); slab != nullptr) return slab;
+  }
+  return nullptr;
+}
+
+bool CacheList::drain_parked() {
+  if (parked() == 0) return false;
+  bool found = false;
+  os::LockGuard guard(lock_);
+  for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
+    if (cache->is_orphan()) {
+      cache->settle_orphan();
+      found = true;
+    }
+    found |= cache->drain_inbox(false);
+  }
+  return found;
+}
+
+void CacheList::park_all_but(ThreadCache* mine) {
+  parked_first_ = nullptr;
+  parked_count_.store(0, std::memory_order_relaxed);
+  for (std::atomic<int32_t>& count : adoptable_) count.store(0, std::memory_order_relaxed);
+  for_each([&](ThreadCache& cache) {
+    if (&cache == mine) return;
+    if (!cache.is_parked()) cache.orphan();
+    cache.set_parked(true);
+    link_parked(&cache);
+  });
+}
+
+// Under lock_.
+ThreadCache* CacheList::create() {
+  const uint32_t id = count_.load(std::memory_order_relaxed) + 1;
+  if (id > kOwnerMax || id >> kLeafShift >= kRootEntries) return nullptr;
+  Entry* leaf = root_[id >> kLeafShift].load(std::memory_order_relaxed);
+  if (leaf == nullptr) {
+    void* cell = meta_arena().allocate(Bytes(kLeafEntries * sizeof(Entry)));
+    if (cell == nullptr) return nullptr;
+    leaf = static_cast<Entry*>(cell);
+    for (uint32_t i = 0; i < kLeafEntries; ++i) new (&leaf[i]) Entry(nullptr);
+    root_[id >> kLeafShift].store(leaf, std::memory_order_release);
+  }
+  void* cell = meta_arena().allocate(Bytes(sizeof(ThreadCache)));
+  if (cell == nullptr) return nullptr;
+  ThreadCache* cache = new (cell) ThreadCache(OwnerId(id));
+  leaf[id % kLeafEntries].store(cache, std::memory_order_release);
+  count_.store(id, std::memory_order_release);
+  return cache;
+}
+
+}  // namespace hakmem

@@ -1,0 +1,88 @@
+// front/cache_list.h: all caches, by id, and those whose thread has left.
+//
+// Responsibility  Find the cache a tag names; hand parked caches to new threads and their slabs to
+//                 live caches.
+// Contract        A cache keeps its id for ever. A parked cache belongs to the list; take_over()
+// gives
+//                 it to one thread. adoptable() counts the listed slabs of parked caches. Lock rank
+//                 kList; a cache's lock is only tried while it is held (fork excepted).
+// Observable      count(), parked(), adoptable().
+// Composable      ThreadCache, meta_arena. Used by ThreadCache (adopt), heap (lifecycle), observe.
+#pragma once
+
+#include <atomic>
+
+#include "os/lock.h"
+#include "config/size_class.h"
+
+namespace hakmem {
+
+class ThreadCache;
+struct Slab;
+
+class CacheList {
+ public:
+  constexpr CacheList() = default;
+
+  // nullptr for an id nobody has.
+  ThreadCache* find(OwnerId id) const;
+
+  // A parked cache, else a new one; nullptr when the system refuses.
+  ThreadCache* take_over();
+
+  // The cache is retired and its thread forgets it.
+  void park(ThreadCache* cache);
+
+  // For a thread without a cache: one that stays parked, locked by the caller's later calls.
+  ThreadCache* any_parked();
+
+  // Takes a partly free slab of some parked cache for `adopter`, or nullptr.
+  Slab* adopt(ClassIndex size_class, OwnerId adopter);
+
+  // Mail of parked caches goes into their bitmaps. True when any cache had some.
+  bool drain_parked();
+
+  // relaxed: a hint that saves the search.
+  void note_adoptable(ClassIndex size_class, int32_t slabs) {
+    adoptable_[size_class.count()].fetch_add(slabs, std::memory_order_relaxed);
+  }
+  int32_t adoptable(ClassIndex size_class) const {
+    return adoptable_[size_class.count()].load(std::memory_order_relaxed);
+  }
+
+  uint32_t count() const { return count_.load(std::memory_order_acquire); }
+  uint32_t parked() const { return parked_count_.load(std::memory_order_relaxed); }
+
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (uint32_t id = 1; id <= count(); ++id) {
+      if (ThreadCache* cache = find(OwnerId(id)); cache != nullptr) visit(*cache);
+    }
+  }
+
+  os::Lock& lock() { return lock_; }
+  // In the child of fork: every cache but `mine` has lost its thread.
+  void park_all_but(ThreadCache* mine);
+
+ private:
+  // Ids 1 .. 16 million in leaves of 4 096 pointers.
+  static constexpr uint32_t kLeafShift = 12;
+  static constexpr uint32_t kLeafEntries = 1u << kLeafShift;
+  static constexpr uint32_t kRootEntries = 4096;
+  using Entry = std::atomic<ThreadCache*>;
+
+  ThreadCache* create();
+  void link_parked(ThreadCache* cache);
+
+  os::Lock lock_{os::LockRank::kList};
+  // sync: cache table. An entry is published with release before its id appears in any tag.
+  std::atomic<Entry*> root_[kRootEntries] = {};
+  std::atomic<uint32_t> count_{0};
+  std::atomic<uint32_t> parked_count_{0};
+  ThreadCache* parked_first_ = nullptr;
+  std::atomic<int32_t> adoptable_[kClasses] = {};
+};
+
+CacheList& cache_list();
+
+}  // namespace hakmem

@@ -1,0 +1,224 @@
+// ThreadCache: the life of one class's stack.
+//
+// A fence is a NULL that a tick puts in place of the top entry. A pop that meets it takes the slow
+// path, which moves the fence half way down. So at the next tick the fence marks the entries nobody
+// needed meanwhile, and no instruction of the fast path counted anything.
+#include <string.h>
+
+#include "superslab/meta_arena.h"
+#include "front/budget.h"
+#include "front/thread_cache.h"
+
+namespace hakmem {
+
+namespace {
+
+// Every thread gets this much of a class it uses, outside the budget.
+constexpr uint32_t kInitialEntries = 15;
+constexpr size_t kInitialBytes = size_t{64} << 10;
+// No stack grows beyond either of these.
+constexpr uint32_t kEntriesMax = 2047;
+constexpr size_t kStackBytesMax = size_t{4} << 20;
+
+uint32_t entries_within(ClassIndex c, size_t bytes, uint32_t most) {
+  const size_t fit = bytes / block_bytes(c).count();
+  if (fit == 0) return 1;
+  return fit < most ? static_cast<uint32_t>(fit) : most;
+}
+
+uint32_t initial_capacity(ClassIndex c) {
+  return entries_within(c, kInitialBytes, kInitialEntries);
+}
+uint32_t capacity_max(ClassIndex c) { return entries_within(c, kStackBytesMax, kEntriesMax); }
+
+// With the NULL under it, a stack fills a cell of the meta arena.
+Bytes array_bytes(uint32_t entries) {
+  const size_t bytes = (entries + size_t{1}) * sizeof(void*);
+  return Bytes(bytes < MetaArena::kCellMin ? MetaArena::kCellMin : std::bit_ceil(bytes));
+}
+
+uint32_t room_of(Bytes array) { return static_cast<uint32_t>(array.count() / sizeof(void*)) - 1; }
+
+Bytes granted_for(ClassIndex c, uint32_t capacity) {
+  const uint32_t free_of_charge = initial_capacity(c);
+  return Bytes(capacity <= free_of_charge
+                   ? 0
+                   : (capacity - free_of_charge) * size_t{block_bytes(c).count()});
+}
+
+}  // namespace
+
+bool ThreadCache::materialise(ClassIndex c) {
+  ClassState& state = state_of(c);
+  const Bytes bytes = array_bytes(initial_capacity(c));
+  void** array = static_cast<void**>(meta_arena().allocate(bytes));
+  if (array == nullptr) return false;
+  array[0] = nullptr;
+  os::LockGuard guard(lock_);
+  state.bottom = array;
+  state.room = static_cast<uint16_t>(room_of(bytes));
+  set_depth(c, 0);
+  set_capacity(c, initial_capacity(c));
+  return true;
+}
+
+void ThreadCache::set_capacity(ClassIndex c, uint32_t capacity) {
+  ClassState& state = state_of(c);
+  DCHECK(capacity <= state.room && capacity >= depth(c));
+  state.capacity = static_cast<uint16_t>(capacity);
+  limits[c.count()] = state.bottom + 1 + capacity;
+}
+
+void ThreadCache::grow(ClassIndex c) {
+  ClassState& state = state_of(c);
+  uint32_t wanted = state.capacity * 2u + 1;
+  if (wanted > capacity_max(c)) wanted = capacity_max(c);
+  if (wanted <= state.capacity) return;
+  const Bytes more = granted_for(c, wanted) - granted_for(c, state.capacity);
+  if (!budget().grant(more)) return;
+  if (wanted <= state.room) {
+    set_capacity(c, wanted);
+    return;
+  }
+  lift_fence(c);
+  const Bytes bytes = array_bytes(wanted);
+  void** array = static_cast<void**>(meta_arena().allocate(bytes));
+  if (array == nullptr) {
+    budget().hand_back(more);
+    return;
+  }
+  void** old_array = state.bottom;
+  const Bytes old_bytes = array_bytes(state.room);
+  const uint32_t entries = depth(c);
+  memcpy(array, old_array, (entries + size_t{1}) * sizeof(void*));
+  {
+    os::LockGuard guard(lock_);
+    state.bottom = array;
+    state.room = static_cast<uint16_t>(room_of(bytes));
+    set_depth(c, entries);
+    set_capacity(c, wanted);
+  }
+  meta_arena().release(old_array, old_bytes);
+}
+
+// The lower half of what nobody needed since the last tick goes home, and capacity follows.
+void ThreadCache::shrink(ClassIndex c) {
+  ClassState& state = state_of(c);
+  const uint32_t idle = state.fence;
+  flush(c, depth(c) - (idle + 1) / 2);
+  state.flushed = false;  // not because the stack was too small
+  uint32_t wanted = state.capacity / 2u;
+  if (wanted < initial_capacity(c)) wanted = initial_capacity(c);
+  if (wanted < depth(c)) wanted = depth(c);
+  if (wanted >= state.capacity) return;
+  budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
+  set_capacity(c, wanted);
+}
+
+bool ThreadCache::pass_fence(ClassIndex c) {
+  ClassState& state = state_of(c);
+  const uint32_t fence = state.fence;
+  if (fence == 0) return false;
+  lift_fence(c);
+  if (const uint32_t lower = fence / 2; lower != 0) {
+    state.fenced_block = state.bottom[lower];
+    state.fence = static_cast<uint16_t>(lower);
+    state.bottom[lower] = nullptr;
+  }
+  return true;
+}
+
+void ThreadCache::lift_fence(ClassIndex c) {
+  ClassState& state = state_of(c);
+  if (state.fence == 0) return;
+  state.bottom[state.fence] = state.fenced_block;
+  state.fence = 0;
+}
+
+void ThreadCache::set_fence(ClassIndex c) {
+  ClassState& state = state_of(c);
+  DCHECK(state.fence == 0);
+  const uint32_t top_entry = depth(c);
+  if (top_entry == 0) return;
+  state.fenced_block = state.bottom[top_entry];
+  state.fence = static_cast<uint16_t>(top_entry);
+  state.bottom[top_entry] = nullptr;
+}
+
+void ThreadCache::drop_stack(ClassIndex c) {
+  ClassState& state = state_of(c);
+  if (state.bottom == nullptr) return;
+  flush(c, 0);
+  budget().hand_back(granted_for(c, state.capacity));
+  void** array = state.bottom;
+  const Bytes bytes = array_bytes(state.room);
+  {
+    os::LockGuard guard(lock_);
+    state.bottom = nullptr;
+    state.capacity = 0;
+    state.room = 0;
+    limits[c.count()] = empty_stack();
+    tops[c.count()] = empty_stack();
+    state.published_depth.store(0, std::memory_order_relaxed);
+  }
+  meta_arena().release(array, bytes);
+}
+
+// Nobody runs on this cache, and nothing of its owner's may be trusted to be finished: the topmost
+// entry and the last address of a message may not have been written yet, and an entry may be in a
+// bitmap already.
+void ThreadCache::settle_orphan() {
+  orphan_ = false;
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    const ClassIndex c(i);
+    lift_fence(c);
+    if (depth(c) != 0) set_depth(c, depth(c) - 1);
+    for (uint32_t entries = depth(c); entries != 0; --entries) {
+      void* block = state_of(c).bottom[entries];
+      const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+      const uint32_t block_tag = registry().tag_of(address);
+      const bool mine = (block_tag ^ tag) < kClasses;
+      const Slab* slab = mine ? registry().slot_of(address)->head() : nullptr;
+      const uint32_t index = mine ? block_starting_at(*slab, address) : kNoBlock;
+      if (index != kNoBlock && !block_is_free(*slab, index)) put_blocks(&block, 1);
+      set_depth(c, entries - 1);
+    }
+    drop_stack(c);
+  }
+  for (Message*& message : open_) {
+    if (message != nullptr && message->count != 0) --message->count;
+  }
+  send_all();
+}
+
+Bytes ThreadCache::cached_bytes() const {
+  Bytes total;
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    const size_t entries = classes_[i].published_depth.load(std::memory_order_relaxed);
+    total += Bytes(entries * block_bytes(ClassIndex(i)).count());
+  }
+  return total;
+}
+
+void ThreadCache::visit_cached(void* context, VisitBlock visit) const {
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    const ClassState& state = classes_[i];
+    if (state.bottom == nullptr) continue;
+    const uint32_t entries = depth(ClassIndex(i));
+    for (uint32_t entry = 1; entry <= entries; ++entry) {
+      visit(context, entry == state.fence ? state.fenced_block : state.bottom[entry], id_);
+    }
+  }
+  for (const Message* message : open_) {
+    for (uint32_t i = 0; message != nullptr && i < message->count; ++i) {
+      visit(context, message->blocks[i], OwnerId(message->owner));
+    }
+  }
+  for (const Message* message = inbox_.peek(); message != nullptr; message = message->next) {
+    for (uint32_t i = 0; i < message->count; ++i) {
+      visit(context, message->blocks[i], OwnerId(message->owner));
+    }
+  }
+}
+
+}  // namespace hakmem

@@ -1,0 +1,18 @@
+#include "front/message.h"
+
+#include "superslab/meta_arena.h"
+
+namespace hakmem {
+
+Message* new_message(OwnerId owner) {
+  Message* message = static_cast<Message*>(meta_arena().allocate(Bytes(sizeof(Message))));
+  if (message == nullptr) return nullptr;
+  message->next = nullptr;
+  message->count = 0;
+  message->owner = owner.count();
+  return message;
+}
+
+void recycle_message(Message* message) { meta_arena().release(message, Bytes(sizeof(Message))); }
+
+}  // namespace hakmem

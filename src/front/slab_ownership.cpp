@@ -1,0 +1,154 @@
+// ThreadCache: blocks come home to their slabs, and slabs come and go.
+#include "superslab/misuse.h"
+#include "front/cache_list.h"
+#include "front/thread_cache.h"
+
+namespace hakmem {
+
+namespace {
+
+// How far ahead records are fetched: a flush meets another slab with almost every block.
+constexpr uint32_t kPrefetchAhead = 8;
+
+[[noreturn]] void report_wrong_tag(uint32_t tag, const void* block) {
+  if (tag == kUnusedTag) report_misuse(Misuse::kReleasedFree, block);
+  if (tag_owner(tag) == kInteriorOwner) report_misuse(Misuse::kInteriorFree, block);
+  // The slab has another owner although its block was cached here: the block was freed there too.
+  report_misuse(Misuse::kDoubleFree, block);
+}
+
+}  // namespace
+
+void ThreadCache::put_blocks(void** blocks, uint32_t count) {
+  Slab* released = nullptr;
+  {
+    os::LockGuard guard(lock_);
+    for (uint32_t i = 0; i < count; ++i) {
+      if (i + kPrefetchAhead < count) {
+        const uintptr_t later = reinterpret_cast<uintptr_t>(blocks[i + kPrefetchAhead]);
+        if (registry().primary().holds(later)) __builtin_prefetch(registry().slot_of(later), 1);
+      }
+      if (Slab* done = put_one(blocks[i]); done != nullptr) {
+        done->next = released;
+        released = done;
+      }
+    }
+  }
+  release_chain(released);
+}
+
+// Under lock(). Returns a slab that is to be released once the lock is free.
+Slab* ThreadCache::put_one(void* block) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const uint32_t block_tag = registry().tag_of_acquire(address);
+  if ((block_tag ^ tag) >= kClasses) report_wrong_tag(block_tag, block);
+  Slab* slab = registry().slot_of(address)->head();
+  const uint32_t index = block_starting_at(*slab, address);
+  if (index == kNoBlock) report_misuse(Misuse::kInteriorFree, block);
+  if (!put_block(*slab, index)) report_misuse(Misuse::kDoubleFree, block);
+  return after_put(slab);
+}
+
+// Under lock(). One wholly free slab of each class stays for the next refill.
+Slab* ThreadCache::after_put(Slab* slab) {
+  if (slab->blocks == 1) {
+    pool().detach(slab);
+    return slab;
+  }
+  ClassState& state = state_of(slab->class_index());
+  if (!slab->listed) list(slab, false);
+  if (!slab->all_free() || state.kept == slab) return nullptr;
+  if (state.kept == nullptr || !state.kept->all_free()) {
+    state.kept = slab;
+    return nullptr;
+  }
+  unlist(slab);
+  pool().detach(slab);
+  return slab;
+}
+
+void ThreadCache::list(Slab* slab, bool in_front) {
+  SlabList& slabs = state_of(slab->class_index()).slabs;
+  in_front ? slabs.push_front(slab) : slabs.push_back(slab);
+  if (parked_) cache_list().note_adoptable(slab->class_index(), 1);
+}
+
+void ThreadCache::unlist(Slab* slab) {
+  state_of(slab->class_index()).slabs.remove(slab);
+  if (parked_) cache_list().note_adoptable(slab->class_index(), -1);
+}
+
+void ThreadCache::release_chain(Slab* chain) {
+  while (chain != nullptr) {
+    Slab* next = chain->next;
+    pool().release(chain);
+    stats_.slabs_released.add(1);
+    chain = next;
+  }
+}
+
+void ThreadCache::release_kept_slabs() {
+  Slab* released = nullptr;
+  {
+    os::LockGuard guard(lock_);
+    for (ClassState& state : classes_) {
+      Slab* slab = state.kept;
+      if (slab == nullptr || !slab->all_free()) continue;
+      state.kept = nullptr;
+      unlist(slab);
+      pool().detach(slab);
+      slab->next = released;
+      released = slab;
+    }
+  }
+  release_chain(released);
+}
+
+// False when the block's slab belongs to another cache by now.
+bool ThreadCache::return_block(void* block) {
+  Slab* released;
+  {
+    os::LockGuard guard(lock_);
+    const uint32_t block_tag = registry().tag_of_acquire(reinterpret_cast<uintptr_t>(block));
+    if (tag_owner(block_tag) != id_) return false;
+    released = put_one(block);
+    if (released != nullptr) released->next = nullptr;
+  }
+  release_chain(released);
+  return true;
+}
+
+void ThreadCache::return_home(void* block) {
+  // A turn fails only when the slab was adopted in between, and each adoption needs a refill.
+  for (;;) {
+    const uint32_t block_tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+    ThreadCache* home = cache_list().find(tag_owner(block_tag));
+    if (home == nullptr) report_wrong_tag(block_tag, block);
+    if (home->return_block(block)) return;
+  }
+}
+
+Slab* ThreadCache::give_for_adoption(ClassIndex c, OwnerId adopter) {
+  if (!lock_.try_lock()) return nullptr;
+  ClassState& state = state_of(c);
+  Slab* slab = state.slabs.first();
+  if (slab != nullptr) {
+    unlist(slab);
+    if (state.kept == slab) state.kept = nullptr;
+    pool().adopt(slab, adopter);
+  }
+  lock_.unlock();
+  return slab;
+}
+
+void ThreadCache::set_parked(bool parked) {
+  os::LockGuard guard(lock_);
+  parked_ = parked;
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    int32_t listed = 0;
+    for (const Slab* slab = classes_[i].slabs.first(); slab != nullptr; slab = slab->next) ++listed;
+    if (listed != 0) cache_list().note_adoptable(ClassIndex(i), parked ? listed : -listed);
+  }
+}
+
+}  // namespace hakmem

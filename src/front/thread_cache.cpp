@@ -1,0 +1,210 @@
+#include "front/thread_cache.h"
+
+#include <string.h>
+
+#include "superslab/misuse.h"
+#include "front/cache_list.h"
+
+namespace hakmem {
+
+namespace {
+
+// Bytes of blocks a refill moves at most: beyond this the lock is amortised and memory is tied up.
+constexpr size_t kBatchBytes = size_t{64} << 10;
+// Refills without a flush between after which the program is seen to grow.
+constexpr uint8_t kGrowingRefills = 4;
+
+uint32_t batch_size(ClassIndex c, uint32_t capacity) {
+  const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
+  const uint32_t half = (capacity + 1) / 2;
+  return half < by_bytes ? half : (by_bytes == 0 ? 1 : by_bytes);
+}
+
+}  // namespace
+
+uint32_t ThreadCache::depth(ClassIndex c) const {
+  void** bottom = classes_[c.count()].bottom;
+  return bottom == nullptr ? 0 : static_cast<uint32_t>(tops[c.count()] - bottom - 1);
+}
+
+void ThreadCache::set_depth(ClassIndex c, uint32_t entries) {
+  ClassState& state = state_of(c);
+  // sync: fork. Entries are written before the top.
+  std::atomic_signal_fence(std::memory_order_release);
+  tops[c.count()] = state.bottom + 1 + entries;
+  state.published_depth.store(static_cast<uint16_t>(entries), std::memory_order_relaxed);
+}
+
+void* ThreadCache::allocate(ClassIndex c, bool* zero) {
+  count_slow_path();
+  if (pass_fence(c)) {
+    if (void* block = pop(c); block != nullptr) return block;
+  }
+  if (inbox_.has_mail()) {
+    receive();
+    if (void* block = pop(c); block != nullptr) return block;
+  }
+  return is_large(c) ? take_large(c, SlotCount(1), zero) : refill(c);
+}
+
+void* ThreadCache::allocate_aligned(ClassIndex c, SlotCount alignment, bool* zero) {
+  count_slow_path();
+  return take_large(c, alignment, zero);
+}
+
+void* ThreadCache::refill(ClassIndex c) {
+  ClassState& state = state_of(c);
+  if (state.bottom == nullptr) {
+    if (!materialise(c)) return take_without_stack(c);
+  } else if (state.flushed || ++state.refills_in_row >= kGrowingRefills) {
+    grow(c);
+  }
+  state.flushed = false;
+  state.refilled = true;
+  stats_.refills.add(1);
+
+  const uint32_t want = batch_size(c, state.capacity);
+  void** first = state.bottom + 1;
+  void** end = first + want;
+  uint32_t taken;
+  {
+    os::LockGuard guard(lock_);
+    taken = take_from_list(c, end, want);
+  }
+  if (taken == 0) taken = take_from_new_slab(c, end, want);
+  if (taken == 0) return nullptr;
+  if (taken != want) memmove(first, end - taken, taken * sizeof(void*));
+  set_depth(c, taken);
+  return pop(c);
+}
+
+void* ThreadCache::take_large(ClassIndex c, SlotCount alignment, bool* zero) {
+  SharedPool::Acquired got =
+      pool().acquire(c, id_, near_, alignment, SharedPool::Growth::kForbidden);
+  if (got.slab == nullptr) {
+    cache_list().drain_parked();
+    got = pool().acquire(c, id_, near_, alignment, SharedPool::Growth::kAllowed);
+  }
+  if (got.slab == nullptr) return nullptr;
+  stats_.slabs_acquired.add(1);
+  near_ = registry().superslab_of(got.slab->base);
+  void* block = nullptr;
+  take_blocks(*got.slab, &block + 1, 1);
+  *zero = got.zero;
+  return block;
+}
+
+// The system refused even a stack: one block at a time.
+void* ThreadCache::take_without_stack(ClassIndex c) {
+  void* block = nullptr;
+  {
+    os::LockGuard guard(lock_);
+    if (take_from_list(c, &block + 1, 1) != 0) return block;
+  }
+  return take_from_new_slab(c, &block + 1, 1) != 0 ? block : nullptr;
+}
+
+// Under lock(). Writes end[-1], end[-2], ... and returns how many.
+uint32_t ThreadCache::take_from_list(ClassIndex c, void** end, uint32_t want) {
+  uint32_t taken = 0;
+  // Each turn takes at least one block or empties the list.
+  while (taken < want) {
+    Slab* slab = state_of(c).slabs.first();
+    if (slab == nullptr) break;
+    taken += take_blocks(*slab, end - taken, want - taken);
+    if (slab->free_count == 0) unlist(slab);
+  }
+  return taken;
+}
+
+uint32_t ThreadCache::take_from_new_slab(ClassIndex c, void** end, uint32_t want) {
+  Slab* slab = find_slab(c);
+  if (slab == nullptr) return 0;
+  os::LockGuard guard(lock_);
+  // Somebody may have drained a block into an adopted slab before this lock was taken.
+  if (!slab->listed && slab->free_count != 0) list(slab, true);
+  return take_from_list(c, end, want);
+}
+
+// From a parked cache, from what the pool has, and only then from the system.
+Slab* ThreadCache::find_slab(ClassIndex c) {
+  for (const SharedPool::Growth growth :
+       {SharedPool::Growth::kForbidden, SharedPool::Growth::kAllowed}) {
+    if (Slab* slab = cache_list().adopt(c, id_); slab != nullptr) {
+      stats_.slabs_adopted.add(1);
+      return slab;
+    }
+    const SharedPool::Acquired got = pool().acquire(c, id_, near_, SlotCount(1), growth);
+    if (got.slab != nullptr) {
+      stats_.slabs_acquired.add(1);
+      near_ = registry().superslab_of(got.slab->base);
+      return got.slab;
+    }
+    if (growth == SharedPool::Growth::kForbidden) cache_list().drain_parked();
+  }
+  return nullptr;
+}
+
+void ThreadCache::deallocate(ClassIndex c, void* block) {
+  count_slow_path();
+  ClassState& state = state_of(c);
+  if (state.bottom == nullptr && !materialise(c)) {
+    put_blocks(&block, 1);
+    return;
+  }
+  if (push(c, block)) return;
+  flush(c, state.capacity / 2);
+  push(c, block);
+}
+
+// Returns all but the `keep` youngest entries to their slabs.
+void ThreadCache::flush(ClassIndex c, uint32_t keep) {
+  lift_fence(c);
+  ClassState& state = state_of(c);
+  const uint32_t entries = depth(c);
+  if (entries <= keep) return;
+  const uint32_t going = entries - keep;
+  void** first = state.bottom + 1;
+  put_blocks(first, going);
+  memmove(first, first + going, keep * sizeof(void*));
+  set_depth(c, keep);
+  state.flushed = true;
+  state.refills_in_row = 0;
+  stats_.flushes.add(1);
+}
+
+void ThreadCache::trim() {
+  send_all();
+  drain_inbox(true);
+  for (uint32_t i = 0; i < kClasses; ++i) drop_stack(ClassIndex(i));
+  release_kept_slabs();
+}
+
+void ThreadCache::retire() {
+  trim();
+  near_ = nullptr;
+  exit_round_taken_ = false;
+}
+
+// Another thread may own this cache by now, so only what the lock protects is touched.
+void* ThreadCache::borrow_block(ClassIndex c, bool* zero) {
+  void* block = nullptr;
+  if (!is_large(c)) {
+    os::LockGuard guard(lock_);
+    if (take_from_list(c, &block + 1, 1) != 0) return block;
+  }
+  const SharedPool::Acquired got =
+      pool().acquire(c, id_, nullptr, SlotCount(1), SharedPool::Growth::kAllowed);
+  if (got.slab == nullptr) return nullptr;
+  if (is_large(c)) {
+    take_blocks(*got.slab, &block + 1, 1);
+    *zero = got.zero;
+    return block;
+  }
+  os::LockGuard guard(lock_);
+  list(got.slab, true);
+  take_from_list(c, &block + 1, 1);
+  return block;
+}
+
+}  // namespace hakmem

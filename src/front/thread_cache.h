@@ -1,0 +1,216 @@
+// front/thread_cache.h: a thread's cache of free blocks, and the slabs it owns.
+//
+// Responsibility  Everything behind the fast path: refill and flush the stacks, own slabs, send and
+//                 receive remote frees, give back what a tick finds unused.
+// Contract        The stacks are the owner's alone. Slabs, their bitmaps and lists belong to
+// whoever
+//                 holds lock(); no system call is made while holding it. Refills take the lowest
+//                 free blocks; a flush returns the oldest. Every address that enters a bitmap is
+//                 checked: tag mine, on a block boundary, bit 0; else the process ends with one
+//                 line. A cache is never destroyed: it is parked, and taken over with its slabs.
+//                 Lock rank kCache.
+// Observable      CacheStats; visit_cached() for the walker.
+// Composable      pool, superslab, message, budget, cache_list. Used by heap.
+#pragma once
+
+#include "base/counter.h"
+#include "os/lock.h"
+#include "pool/shared_pool.h"
+#include "front/cache_front.h"
+#include "front/message.h"
+#include "front/slab_list.h"
+
+namespace hakmem {
+
+struct CacheStats {
+  Counter refills;
+  Counter flushes;
+  Counter messages_sent;
+  Counter messages_received;
+  Counter slabs_acquired;
+  Counter slabs_released;
+  Counter slabs_adopted;
+  Counter ticks;
+};
+
+class ThreadCache : public CacheFront {
+ public:
+  // What the walker is told about each address that is cached or on its way.
+  using VisitBlock = void (*)(void* context, const void* block, OwnerId home);
+
+  explicit ThreadCache(OwnerId id)
+      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack()), id_(id) {}
+
+  OwnerId id() const { return id_; }
+  os::Lock& lock() { return lock_; }
+  const CacheStats& stats() const { return stats_; }
+
+  // --- The owning thread only.
+
+  // The stack of this class is empty. `zero` is set when the block is known to read as zero.
+  void* allocate(ClassIndex size_class, bool* zero);
+
+  // A one-block slab with alignment above a slot's.
+  void* allocate_aligned(ClassIndex size_class, SlotCount alignment, bool* zero);
+
+  // The stack of this class is full; the block's tag names this cache.
+  void deallocate(ClassIndex size_class, void* block);
+
+  // A block whose tag names another cache.
+  void deallocate_remote(uint32_t tag, void* block);
+
+  // Sends messages, empties the stacks and gives their memory back. Afterwards the cache may park.
+  void retire();
+
+  // Gives back what nobody needs now: stacks, empty slabs, mail. The cache stays in use.
+  void trim();
+
+  // True once in the life of each owner: its exit handler then waits for another round.
+  bool take_exit_round() {
+    const bool first = !exit_round_taken_;
+    exit_round_taken_ = true;
+    return first;
+  }
+
+  // True once after each tick: whoever lies above the caches has its own deferred work.
+  bool take_tick_notice() {
+    const bool ticked = ticked_;
+    ticked_ = false;
+    return ticked;
+  }
+
+  // --- Re-entry: a signal handler that interrupted this thread inside a slow path.
+
+  bool busy() const { return busy_; }
+  void set_busy(bool busy) {
+    busy_ = busy;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  // A free that came while busy; false when there is no room for it.
+  bool defer_free(void* block);
+  // One deferred block, or nullptr.
+  void* take_deferred();
+
+  // --- Anybody who holds no cache's lock.
+
+  // Moves waiting messages into the bitmaps. `wait` false: gives up when the lock is taken.
+  // True when there were any.
+  bool drain_inbox(bool wait);
+
+  // Takes one block past the stacks, for a thread that has no cache any more; nullptr when none.
+  void* borrow_block(ClassIndex size_class, bool* zero);
+
+  // Puts a block straight into the bitmap of the cache that owns it.
+  static void return_home(void* block);
+
+  // Takes a partly free slab of this parked cache for `adopter`; nullptr when there is none or the
+  // cache is busy.
+  Slab* give_for_adoption(ClassIndex size_class, OwnerId adopter);
+
+  // Empty slabs kept for the next refill go to the pool.
+  void release_kept_slabs();
+
+  // --- The cache list and fork.
+
+  // The slabs on the lists of a parked cache may be adopted; the cache list counts them.
+  void set_parked(bool parked);
+
+  // In the child of fork: the owner has vanished between two instructions of its own.
+  void orphan() { orphan_ = true; }
+  bool is_orphan() const { return orphan_; }
+  bool is_parked() const { return parked_; }
+  // Empties what the vanished owner left, but for the entries it may have been working on.
+  void settle_orphan();
+
+  // --- Walkers, with the owner stopped.
+  void visit_cached(void* context, VisitBlock visit) const;
+  const SlabList& slabs_with_free_blocks(ClassIndex size_class) const {
+    return classes_[size_class.count()].slabs;
+  }
+  // Bytes of blocks on the stacks when they last met a slow path.
+  Bytes cached_bytes() const;
+
+  // The cache list's own links; see CacheList.
+  ThreadCache* parked_next = nullptr;
+
+ private:
+  static constexpr uint32_t kOpenMessages = 8;
+
+  struct ClassState {
+    void** bottom = nullptr;       // the NULL under the stack; nullptr while there is no stack
+    SlabList slabs;                // with at least one free block; under lock()
+    Slab* kept = nullptr;          // the one slab that may stay although all free; under lock()
+    void* fenced_block = nullptr;  // what the fence stands in place of
+    uint16_t fence = 0;            // entry that was replaced by NULL; 0: no fence
+    uint16_t capacity = 0;         // entries the limit allows
+    uint16_t room = 0;             // entries the array has
+    // sync: none, a statistic. Depth after the last slow path, for other threads to read.
+    std::atomic<uint16_t> published_depth{0};
+    bool flushed = false;        // since the last refill
+    bool refilled = false;       // since the last tick
+    uint8_t refills_in_row = 0;  // without a flush between
+  };
+
+  ClassState& state_of(ClassIndex c) { return classes_[c.count()]; }
+  // Entries on the stack; the owner's to ask, or a stopped owner's.
+  uint32_t depth(ClassIndex c) const;
+  void set_depth(ClassIndex c, uint32_t entries);
+
+  // thread_cache.cpp: refill and flush.
+  void* refill(ClassIndex c);
+  void* take_large(ClassIndex c, SlotCount alignment, bool* zero);
+  void* take_without_stack(ClassIndex c);
+  uint32_t take_from_list(ClassIndex c, void** end, uint32_t want);
+  Slab* find_slab(ClassIndex c);
+  uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
+  void flush(ClassIndex c, uint32_t keep);
+
+  // slab_ownership.cpp: blocks come home, slabs come and go.
+  void put_blocks(void** blocks, uint32_t count);
+  Slab* put_one(void* block);
+  Slab* after_put(Slab* slab);
+  void list(Slab* slab, bool in_front);
+  void unlist(Slab* slab);
+  void release_chain(Slab* chain);
+  bool return_block(void* block);
+
+  // class_stack.cpp: the life of one stack.
+  bool materialise(ClassIndex c);
+  void grow(ClassIndex c);
+  void shrink(ClassIndex c);
+  void set_capacity(ClassIndex c, uint32_t capacity);
+  bool pass_fence(ClassIndex c);
+  void lift_fence(ClassIndex c);
+  void set_fence(ClassIndex c);
+  void drop_stack(ClassIndex c);
+
+  // remote.cpp: messages.
+  void receive();
+  void send(Message* message);
+  void send_all();
+  void keep_strays(Message* message, Slab** released);
+
+  // tick.cpp: bounded deferred work.
+  void count_slow_path();
+  void tick(Milliseconds now);
+
+  const OwnerId id_;
+  os::Lock lock_{os::LockRank::kCache};
+  Inbox inbox_;
+  Message* open_[kOpenMessages] = {};
+  SuperSlab* near_ = nullptr;  // where the last slab came from
+  CacheStats stats_;
+  uint32_t slow_paths_left_ = 0;
+  Milliseconds last_tick_;
+  bool ticked_ = false;
+  bool exit_round_taken_ = false;
+  bool parked_ = false;
+  bool orphan_ = false;
+  // Written and read by the owner's frames only, the signal handlers' among them.
+  volatile bool busy_ = false;
+  static constexpr uint32_t kDeferredMax = 16;
+  void* volatile deferred_[kDeferredMax] = {};
+  ClassState classes_[kClasses];
+};
+
+}  // namespace hakmem

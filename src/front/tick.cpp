@@ -1,0 +1,66 @@
+// ThreadCache: bounded deferred work, on slow paths only.
+#include "os/process.h"
+#include "front/thread_cache.h"
+
+namespace hakmem {
+
+namespace {
+
+// A tick is a twentieth of the default decay time.
+constexpr Milliseconds kTickInterval{50};
+// Slow paths between two looks at the clock: rare enough to be free, and fences make sure that even
+// a program which only ever hits its stacks comes by.
+constexpr uint32_t kSlowPathsPerLook = 8;
+
+}  // namespace
+
+void ThreadCache::count_slow_path() {
+  if (slow_paths_left_-- != 0) return;
+  slow_paths_left_ = kSlowPathsPerLook;
+  const Milliseconds now = os::now_coarse();
+  if ((now - last_tick_) >= kTickInterval) tick(now);
+}
+
+void ThreadCache::tick(Milliseconds now) {
+  last_tick_ = now;
+  stats_.ticks.add(1);
+  send_all();
+  if (inbox_.has_mail()) receive();
+  bool idle_slab = false;
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    const ClassIndex c(i);
+    ClassState& state = classes_[i];
+    if (state.bottom != nullptr) {
+      if (state.fence != 0) shrink(c);
+      lift_fence(c);
+      set_fence(c);
+      set_depth(c, depth(c));  // published
+    }
+    idle_slab |= state.kept != nullptr && !state.refilled;
+    state.refilled = false;
+  }
+  if (idle_slab) release_kept_slabs();
+  pool().decay(now);
+  ticked_ = true;
+}
+
+bool ThreadCache::defer_free(void* block) {
+  for (void* volatile& place : deferred_) {
+    if (place != nullptr) continue;
+    place = block;
+    return true;
+  }
+  return false;
+}
+
+void* ThreadCache::take_deferred() {
+  for (void* volatile& place : deferred_) {
+    void* block = place;
+    if (block == nullptr) continue;
+    place = nullptr;
+    return block;
+  }
+  return nullptr;
+}
+
+}  // namespace hakmem

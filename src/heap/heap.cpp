@@ -1,0 +1,180 @@
+#include "heap/heap.h"
+
+#include <string.h>
+
+#include "os/libc_malloc.h"
+#include "os/process.h"
+#include "superslab/misuse.h"
+#include "front/cache_list.h"
+#include "large/huge.h"
+#include "heap/foreign.h"
+#include "heap/lifecycle.h"
+
+namespace hakmem::heap {
+
+namespace {
+
+// While this lives, a signal handler that allocates on this thread is served without the cache.
+class SlowPath {
+ public:
+  explicit SlowPath(ThreadCache* cache) : cache_(cache) { cache_->set_busy(true); }
+  ~SlowPath() {
+    cache_->set_busy(false);
+    // What handlers freed meanwhile; each turn empties one of a few places.
+    while (void* block = cache_->take_deferred()) deallocate_slow(block);
+    if (cache_->take_tick_notice()) huge_blocks().purge(os::now_coarse(), false);
+  }
+  SlowPath(const SlowPath&) = delete;
+  SlowPath& operator=(const SlowPath&) = delete;
+
+ private:
+  ThreadCache* cache_;
+};
+
+void* allocate_huge(size_t size, size_t alignment, bool* zero) {
+  if (size > PTRDIFF_MAX) return nullptr;
+  // Interrupted in the middle of its own table: a handler gets nothing rather than a deadlock.
+  if (huge_blocks().lock().held_by_me()) return nullptr;
+  return huge_blocks().allocate(Bytes(size), Bytes(alignment), zero);
+}
+
+// A handler interrupted this thread inside a slow path: a mapping of its own is always sound.
+void* allocate_in_handler(size_t size, size_t alignment, bool* zero) {
+  return allocate_huge(size == 0 ? 1 : size, alignment, zero);
+}
+
+// This thread's exit handler ran: one block at a time from a parked cache.
+void* allocate_departed(ClassIndex c, bool* zero) {
+  ThreadCache* host = cache_list().any_parked();
+  return host == nullptr ? nullptr : host->borrow_block(c, zero);
+}
+
+void* allocate_class(ClassIndex c, SlotCount alignment, bool* zero) {
+  ThreadCache* cache = lifecycle::current_cache();
+  if (cache == nullptr) {
+    if (lifecycle::departed() && alignment == SlotCount(1)) return allocate_departed(c, zero);
+    return allocate_in_handler(block_bytes(c).count(), alignment.count() << kSlotShift, zero);
+  }
+  if (cache->busy()) {
+    return allocate_in_handler(block_bytes(c).count(), alignment.count() << kSlotShift, zero);
+  }
+  const SlowPath guard(cache);
+  return alignment == SlotCount(1) ? cache->allocate(c, zero)
+                                   : cache->allocate_aligned(c, alignment, zero);
+}
+
+// True when options send this request to libc; seals the options if nobody has.
+bool passes_through() {
+  if (is_constant(t_front)) lifecycle::current_cache();
+  return lifecycle::passes_through();
+}
+
+void deallocate_departed(uint32_t tag, void* block) {
+  if (tag_owner(tag) == kNoOwner) report_misuse(Misuse::kReleasedFree, block);
+  if (tag_owner(tag).count() > kOwnerMax) report_misuse(Misuse::kInteriorFree, block);
+  ThreadCache::return_home(block);
+}
+
+// A block of the reservations; `tag` is its slot's.
+void deallocate_ours(uint32_t tag, void* block) {
+  ThreadCache* cache = lifecycle::current_cache();
+  if (cache == nullptr) return deallocate_departed(tag, block);
+  if (cache->busy()) {
+    // Left for later; with no room for it the block is lost, which is the lesser evil.
+    cache->defer_free(block);
+    return;
+  }
+  const uint32_t size_class = tag ^ cache->tag;
+  if (size_class < kClasses) {
+    if (cache->push(ClassIndex(size_class), block)) return;
+    const SlowPath guard(cache);
+    cache->deallocate(ClassIndex(size_class), block);
+    return;
+  }
+  const SlowPath guard(cache);
+  cache->deallocate_remote(tag, block);
+}
+
+}  // namespace
+
+void* allocate_slow(size_t size) {
+  if (passes_through()) return os::libc_malloc(size);
+  bool zero = false;
+  if (size > kLargeMax) return allocate_huge(size, 1, &zero);
+  return allocate_class(class_of(size), SlotCount(1), &zero);
+}
+
+void deallocate_slow(void* block) {
+  if (block == nullptr) return;
+  const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  if (tag != kUnusedTag) return deallocate_ours(tag, block);
+  if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
+    report_misuse(Misuse::kReleasedFree, block);
+  }
+  if (huge_blocks().lock().held_by_me()) return;  // a handler's free in the middle of the table
+  if (huge_blocks().release(block)) return;
+  if (passes_through() || libc_owns(block)) {
+    os::libc_free(block);
+    return;
+  }
+  report_misuse(Misuse::kForeignFree, block);
+}
+
+void* allocate_zeroed(size_t size) {
+  void* block = try_allocate(size);
+  bool zero = false;
+  if (block == nullptr) {
+    if (passes_through()) return os::libc_calloc(1, size);
+    block = size > kLargeMax ? allocate_huge(size, 1, &zero)
+                             : allocate_class(class_of(size), SlotCount(1), &zero);
+    if (block == nullptr) return nullptr;
+  }
+  if (!zero) memset(block, 0, size);
+  return block;
+}
+
+void* allocate_aligned(size_t alignment, size_t size) {
+  if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return nullptr;
+  if (passes_through()) return os::libc_memalign(alignment, size);
+  if (alignment <= kMinAlignment) {
+    void* block = try_allocate(size);
+    return block != nullptr ? block : allocate_slow(size);
+  }
+  bool zero = false;
+  if (alignment > kSuperSlabBytes.count() || size > kLargeMax) {
+    return allocate_huge(size == 0 ? 1 : size, alignment, &zero);
+  }
+  if (alignment > kSlotBytes.count()) {
+    const size_t large = size > kMidMax ? size : kMidMax + 1;
+    const SlotCount slots(static_cast<uint32_t>(alignment >> kSlotShift));
+    return allocate_class(class_of(large), slots, &zero);
+  }
+  // Blocks of a class lie at multiples of its size, and a power of two is never far above.
+  ClassIndex c = class_of(round_up(size == 0 ? 1 : size, alignment));
+  while (!is_large(c) && block_bytes(c).count() % alignment != 0) c += ClassIndex(1);
+  if (void* block = t_front->pop(c); block != nullptr) return block;
+  return allocate_class(c, SlotCount(1), &zero);
+}
+
+void idle() {
+  ThreadCache* cache = lifecycle::current_cache();
+  if (cache == nullptr || cache->busy()) return;
+  const SlowPath guard(cache);
+  cache->trim();
+}
+
+bool trim() {
+  ThreadCache* cache = lifecycle::current_cache();
+  if (cache != nullptr && cache->busy()) return false;
+  idle();
+  cache_list().drain_parked();
+  cache_list().for_each([](ThreadCache& other) {
+    other.drain_inbox(true);
+    other.release_kept_slabs();
+  });
+  Bytes returned = pool().purge_all();
+  returned += huge_blocks().purge(os::now_coarse(), true);
+  return returned.count() != 0;
+}
+
+}  // namespace hakmem::heap

@@ -1,0 +1,82 @@
+// heap/heap.h: what an allocation request means.
+//
+// Responsibility  Dispatch by size and by whose the pointer is: cache, huge, libc's, nobody's.
+// Contract        Failure is nullptr; errno is never touched (api/ sets it). Sizes above
+// PTRDIFF_MAX
+//                 fail. A pointer that is neither ours nor libc's ends the process with one line.
+//                 The inline halves make no call on a hit and write nothing but the stack's top.
+// Observable      Nothing of its own.
+// Composable      front, large, lifecycle. Used by api.
+#pragma once
+
+#include "superslab/registry.h"
+#include "front/cache_front.h"
+
+namespace hakmem::heap {
+
+[[gnu::cold, gnu::noinline]] void* allocate_slow(size_t size);
+[[gnu::cold, gnu::noinline]] void deallocate_slow(void* block);
+
+// nullptr when the fast path has nothing: then allocate_slow().
+inline void* try_allocate(size_t size) {
+  if (size <= kTinyMax) [[likely]]
+    return t_front->pop(tiny_class_of(size));
+  if (size <= kLargeMax) return t_front->pop(mid_class_of(size));
+  return nullptr;
+}
+
+// False when the fast path cannot: then deallocate_slow().
+inline bool try_deallocate(void* block) {
+  const Reservation& home = registry().primary();
+  const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
+  if (offset >= home.size) [[unlikely]]
+    return false;
+  CacheFront* front = t_front;
+  // relaxed: see Reservation.
+  const uint32_t size_class = home.tag_word(offset).load(std::memory_order_relaxed) ^ front->tag;
+  if (size_class >= kClasses) [[unlikely]]
+    return false;
+  return front->push(ClassIndex(size_class), block);
+}
+
+void* allocate_zeroed(size_t size);
+
+// `alignment` is a power of two.
+void* allocate_aligned(size_t alignment, size_t size);
+
+// As C's realloc: nullptr leaves the block as it was; size 0 frees it and returns nullptr, as
+// glibc.
+void* reallocate(void* block, size_t size);
+
+// Bytes the program may use behind `block`; 0 for nullptr.
+size_t usable_size(void* block);
+
+// As try_deallocate(), where the caller knows the size: a wrong one takes the slow path.
+inline bool try_deallocate_sized(void* block, size_t size) {
+  const Reservation& home = registry().primary();
+  const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
+  if (offset >= home.size) [[unlikely]]
+    return false;
+  if (size > kTinyMax) [[unlikely]]
+    return false;
+  CacheFront* front = t_front;
+  const ClassIndex size_class = tiny_class_of(size);
+  // relaxed: see Reservation.
+  const uint32_t slot_tag = home.tag_word(offset).load(std::memory_order_relaxed);
+  if (slot_tag != (front->tag | size_class.count())) [[unlikely]]
+    return false;
+  return front->push(size_class, block);
+}
+
+// `size` and `alignment` (a power of two, 1 when it was not given) are what the block was asked for
+// with: what does not fit is counted, and said once; the block is freed all the same.
+[[gnu::cold, gnu::noinline]] void deallocate_sized_slow(void* block, size_t size, size_t alignment);
+uint64_t sized_mismatches();
+
+// Empties the calling thread's cache: it is going to sleep.
+void idle();
+
+// Gives back all that can be given back; true when pages went back to the system.
+bool trim();
+
+}  // namespace hakmem::heap

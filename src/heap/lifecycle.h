@@ -1,0 +1,25 @@
+// heap/lifecycle.h: the beginning and the end of processes and threads.
+//
+// Responsibility  Seal the options, give each thread a cache, take it back, survive fork.
+// Contract        Usable before any constructor; nothing here calls a libc function that allocates
+//                 before the thread has its cache. At most one pthread key. No destructor of ours
+//                 ever runs. fork takes list lock, caches by id, huge, grow, pool, meta.
+// Observable      The lines about bad options; cache_list().
+// Composable      config, os, front, pool, large. Used by heap.
+#pragma once
+
+#include "front/thread_cache.h"
+
+namespace hakmem::lifecycle {
+
+// The cache of this thread, made or taken over when it has none. nullptr when the thread has left
+// already (see departed()) or when no memory is to be had.
+ThreadCache* current_cache();
+
+// True after this thread's exit handler ran: it allocates from a parked cache, block by block.
+inline bool departed() { return t_front == &kDepartedFront; }
+
+// True when options send every request to libc's malloc.
+bool passes_through();
+
+}  // namespace hakmem::lifecycle

@@ -1,0 +1,125 @@
+// heap: blocks that change their size, and questions about it.
+#include <string.h>
+
+#include "base/text.h"
+#include "os/libc_malloc.h"
+#include "os/process.h"
+#include "superslab/misuse.h"
+#include "pool/shared_pool.h"
+#include "large/huge.h"
+#include "heap/foreign.h"
+#include "heap/heap.h"
+#include "heap/lifecycle.h"
+
+namespace hakmem::heap {
+
+namespace {
+
+constinit std::atomic<uint64_t> g_sized_mismatches{0};
+
+void* allocate_any(size_t size) {
+  void* block = try_allocate(size);
+  return block != nullptr ? block : allocate_slow(size);
+}
+
+void deallocate_any(void* block) {
+  if (!try_deallocate(block)) deallocate_slow(block);
+}
+
+void* move_to_new(void* block, size_t old_size, size_t size) {
+  void* moved = allocate_any(size);
+  if (moved == nullptr) return nullptr;
+  memcpy(moved, block, old_size < size ? old_size : size);
+  deallocate_any(block);
+  return moved;
+}
+
+void require_block_start(uint32_t tag, const void* block) {
+  if (tag_owner(tag).count() > kOwnerMax) report_misuse(Misuse::kInteriorFree, block);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const Slab* slab = registry().slot_of(address)->head();
+  if (block_starting_at(*slab, address) == kNoBlock) report_misuse(Misuse::kInteriorFree, block);
+}
+
+void report_size_mismatch(const void* block, size_t size, size_t have) {
+  // sync: none. The first to count says it.
+  if (g_sized_mismatches.fetch_add(1, std::memory_order_relaxed) != 0) return;
+  LineWriter line;
+  line.append("hakmem: block ").append_hex(reinterpret_cast<uintptr_t>(block));
+  line.append(" of ").append_decimal(have).append(" bytes freed with size ").append_decimal(size);
+  line.append("; more of this kind are only counted").end_line();
+  os::write_stderr(line.data(), line.size());
+}
+
+void* reallocate_ours(uint32_t tag, void* block, size_t size) {
+  require_block_start(tag, block);
+  const ClassIndex old_class = tag_class(tag);
+  const size_t old_size = block_bytes(old_class).count();
+  if (size <= kLargeMax) {
+    const ClassIndex wanted = class_of(size);
+    if (wanted == old_class) return block;
+    if (is_large(old_class) && is_large(wanted)) {
+      Slab* slab = registry().slot_of(reinterpret_cast<uintptr_t>(block));
+      if (pool().resize(slab, wanted)) return block;
+    }
+    // A smaller class is worth a copy only when it saves half.
+    if (size < old_size && size > old_size / 2) return block;
+  }
+  return move_to_new(block, old_size, size);
+}
+
+void* reallocate_huge(void* block, size_t old_size, size_t size) {
+  if (size <= kLargeMax && size < old_size / 2) return move_to_new(block, old_size, size);
+  const size_t wanted = size <= kLargeMax ? kLargeMax + 1 : size;
+  if (void* moved = huge_blocks().resize(block, Bytes(wanted)); moved != nullptr) return moved;
+  return size <= old_size ? block : move_to_new(block, old_size, size);
+}
+
+}  // namespace
+
+void* reallocate(void* block, size_t size) {
+  if (block == nullptr) return allocate_any(size);
+  if (size == 0) {
+    deallocate_any(block);
+    return nullptr;
+  }
+  if (size > PTRDIFF_MAX) return nullptr;
+  const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  if (tag != kUnusedTag) return reallocate_ours(tag, block, size);
+  if (const Bytes huge = huge_blocks().size_of(block); huge.count() != 0) {
+    return reallocate_huge(block, huge.count(), size);
+  }
+  if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
+    report_misuse(Misuse::kReleasedFree, block);
+  }
+  if (lifecycle::passes_through() || libc_owns(block)) return os::libc_realloc(block, size);
+  report_misuse(Misuse::kForeignFree, block);
+}
+
+size_t usable_size(void* block) {
+  if (block == nullptr) return 0;
+  const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  if (tag != kUnusedTag) return block_bytes(tag_class(tag)).count();
+  if (const Bytes huge = huge_blocks().size_of(block); huge.count() != 0) return huge.count();
+  if (!libc_owns(block)) return 0;
+  // glibc's chunk header: size and flags in the word before, of which the header takes one word.
+  const size_t word = *(static_cast<const size_t*>(block) - 1);
+  const bool mapped = (word & 2) != 0;
+  return (word & ~size_t{7}) - (mapped ? 2 : 1) * sizeof(size_t);
+}
+
+void deallocate_sized_slow(void* block, size_t size, size_t alignment) {
+  const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  if (tag != kUnusedTag && tag_owner(tag).count() <= kOwnerMax) {
+    const size_t have = block_bytes(tag_class(tag)).count();
+    // An alignment may have asked for a larger class, and realloc may have kept one.
+    const bool fits = size <= have && (alignment > kMinAlignment || size > have / 2 ||
+                                       class_of(size) == tag_class(tag));
+    if (!fits) report_size_mismatch(block, size, have);
+  }
+  deallocate_any(block);
+}
+
+uint64_t sized_mismatches() { return g_sized_mismatches.load(std::memory_order_relaxed); }
+
+}  // namespace hakmem::heap

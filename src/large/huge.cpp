@@ -1,0 +1,233 @@
+#include "large/huge.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "os/pages.h"
+#include "os/process.h"
+#include "config/config.h"
+#include "config/geometry.h"
+
+namespace hakmem {
+
+namespace {
+
+constinit HugeBlocks g_huge_blocks;
+
+constexpr uintptr_t kNeverUsed = 0;
+constexpr uintptr_t kTombstone = 1;
+// Half of it is more than the threads that can be between make_room() and insert().
+constexpr size_t kInitialCapacity = 4096;
+constexpr size_t kRetainBlockMax = size_t{64} << 20;
+constexpr size_t kRetainBytesMax = size_t{64} << 20;
+// A retained block may be this much larger than what is asked for: 1/4.
+constexpr size_t kFitSlackShift = 2;
+
+Bytes table_bytes(size_t capacity) {
+  return Bytes(round_up(capacity * 2 * sizeof(uintptr_t), os::page_size().count()));
+}
+
+size_t hash_of(uintptr_t address) {
+  // Fibonacci hashing; the low 12 bits of a mapping are zero.
+  return static_cast<size_t>((address >> 12) * 0x9e3779b97f4a7c15ull >> 20);
+}
+
+}  // namespace
+
+HugeBlocks& huge_blocks() { return g_huge_blocks; }
+
+HugeBlocks::Entry* HugeBlocks::find(uintptr_t address) {
+  if (capacity_ == 0) return nullptr;
+  // make_room() keeps unused entries, so a probe ends.
+  for (size_t i = hash_of(address) & (capacity_ - 1);; i = (i + 1) & (capacity_ - 1)) {
+    if (table_[i].address == address) return &table_[i];
+    if (table_[i].address == kNeverUsed) return nullptr;
+  }
+}
+
+void HugeBlocks::insert(uintptr_t address, size_t size) {
+  size_t i = hash_of(address) & (capacity_ - 1);
+  while (table_[i].address > kTombstone) i = (i + 1) & (capacity_ - 1);
+  if (table_[i].address == kNeverUsed) ++used_;
+  CHECK(used_ < capacity_);
+  table_[i] = Entry{address, size};
+  ++blocks_;
+  live_bytes_ += size;
+}
+
+bool HugeBlocks::remove(uintptr_t address, size_t* size) {
+  Entry* entry = find(address);
+  if (entry == nullptr) return false;
+  *size = entry->size;
+  entry->address = kTombstone;
+  --blocks_;
+  live_bytes_ -= *size;
+  return true;
+}
+
+// At most half of the table is in use afterwards; the other half is for the threads that are
+// between this and their insert. Maps the next table without the lock.
+bool HugeBlocks::make_room() {
+  for (;;) {
+    size_t wanted = kInitialCapacity;
+    {
+      os::LockGuard guard(lock_);
+      if (used_ < capacity_ / 2) return true;
+      while (wanted < blocks_ * 4) wanted *= 2;
+    }
+    const Bytes bytes = table_bytes(wanted);
+    Entry* fresh = static_cast<Entry*>(os::map(bytes, os::page_size()));
+    if (fresh == nullptr) return false;
+    Entry* old;
+    size_t old_capacity;
+    {
+      os::LockGuard guard(lock_);
+      old_capacity = capacity_;
+      old = rebuild(fresh, wanted);
+    }
+    if (old == fresh) old_capacity = wanted;
+    if (old != nullptr) os::unmap(old, table_bytes(old_capacity));
+  }
+}
+
+// Moves everything into `fresh`, unless somebody was faster. Returns the table that is not in use.
+HugeBlocks::Entry* HugeBlocks::rebuild(Entry* fresh, size_t capacity) {
+  if (used_ < capacity_ / 2 || blocks_ * 2 >= capacity) return fresh;
+  Entry* old = table_;
+  const size_t old_capacity = capacity_;
+  table_ = fresh;
+  capacity_ = capacity;
+  used_ = 0;
+  blocks_ = 0;
+  live_bytes_ = 0;
+  for (size_t i = 0; i < old_capacity; ++i) {
+    if (old[i].address > kTombstone) insert(old[i].address, old[i].size);
+  }
+  return old;
+}
+
+void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
+  const size_t page = os::page_size().count();
+  if (size.count() > PTRDIFF_MAX - page) return nullptr;
+  const Bytes mapped{round_up(size.count(), page)};
+  const Bytes aligned = alignment < kSuperSlabBytes && mapped >= kSuperSlabBytes
+                            ? kSuperSlabBytes
+                            : (alignment.count() < page ? Bytes(page) : alignment);
+  if (!make_room()) return nullptr;
+  {
+    os::LockGuard guard(lock_);
+    if (void* block = take_retained(mapped.count(), aligned.count()); block != nullptr) {
+      *zero = false;
+      return block;
+    }
+  }
+  void* block = os::map(mapped, aligned);
+  if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
+    block = os::map(mapped, aligned);
+  }
+  if (block == nullptr) return nullptr;
+  *zero = true;
+  os::LockGuard guard(lock_);
+  ++maps_;
+  insert(reinterpret_cast<uintptr_t>(block), mapped.count());
+  return block;
+}
+
+// Under lock_. The tightest retained block that is at most a quarter too large.
+void* HugeBlocks::take_retained(size_t size, size_t alignment) {
+  uint32_t best = retained_count_;
+  for (uint32_t i = 0; i < retained_count_; ++i) {
+    const Retained& candidate = retained_[i];
+    if (candidate.size < size || candidate.size > size + (size >> kFitSlackShift)) continue;
+    if ((candidate.address & (alignment - 1)) != 0) continue;
+    if (best == retained_count_ || candidate.size < retained_[best].size) best = i;
+  }
+  if (best == retained_count_) return nullptr;
+  const Retained taken = retained_[best];
+  retained_[best] = retained_[--retained_count_];
+  retained_bytes_ -= taken.size;
+  insert(taken.address, taken.size);
+  return reinterpret_cast<void*>(taken.address);
+}
+
+bool HugeBlocks::release(void* block) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  size_t size = 0;
+  {
+    os::LockGuard guard(lock_);
+    if (!remove(address, &size)) return false;
+    if (retain(address, size)) return true;
+    ++unmaps_;
+  }
+  os::unmap(block, Bytes(size));
+  return true;
+}
+
+// Under lock_.
+bool HugeBlocks::retain(uintptr_t address, size_t size) {
+  if (config().decay_ms == 0 || size > kRetainBlockMax) return false;
+  if (retained_count_ == kRetainedMax || retained_bytes_ + size > kRetainBytesMax) return false;
+  retained_[retained_count_++] = Retained{address, size, os::now_coarse()};
+  retained_bytes_ += size;
+  return true;
+}
+
+Bytes HugeBlocks::size_of(const void* block) {
+  os::LockGuard guard(lock_);
+  const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+  return Bytes(entry == nullptr ? 0 : entry->size);
+}
+
+void* HugeBlocks::resize(void* block, Bytes new_size) {
+  const size_t page = os::page_size().count();
+  if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
+  const Bytes mapped{round_up(new_size.count(), page)};
+  size_t old_size = 0;
+  {
+    // The address must leave the table before the kernel may give it to somebody else.
+    os::LockGuard guard(lock_);
+    const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+    if (entry == nullptr) return nullptr;
+    if (entry->size == mapped.count()) return block;
+    remove(reinterpret_cast<uintptr_t>(block), &old_size);
+  }
+  void* moved = os::remap(block, Bytes(old_size), mapped);
+  os::LockGuard guard(lock_);
+  if (moved == nullptr) {
+    insert(reinterpret_cast<uintptr_t>(block), old_size);
+  } else {
+    insert(reinterpret_cast<uintptr_t>(moved), mapped.count());
+  }
+  return moved;
+}
+
+Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
+  const uint64_t keep_ms = config().decay_ms;
+  Bytes total;
+  // At most kRetainedMax turns find something.
+  for (;;) {
+    Retained gone{};
+    {
+      os::LockGuard guard(lock_);
+      for (uint32_t i = 0; i < retained_count_ && gone.size == 0; ++i) {
+        const Retained& candidate = retained_[i];
+        const bool old = keep_ms != UINT64_MAX && now.count() >= candidate.since.count() &&
+                         (now - candidate.since).count() >= keep_ms;
+        if (!everything && !old) continue;
+        gone = candidate;
+        retained_[i] = retained_[--retained_count_];
+        retained_bytes_ -= gone.size;
+        ++unmaps_;
+      }
+    }
+    if (gone.size == 0) return total;
+    os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
+    total += Bytes(gone.size);
+  }
+}
+
+HugeStats HugeBlocks::stats() {
+  os::LockGuard guard(lock_);
+  return HugeStats{blocks_, Bytes(live_bytes_), Bytes(retained_bytes_), maps_, unmaps_};
+}
+
+}  // namespace hakmem

@@ -1,0 +1,87 @@
+// large/huge.h: blocks above 2 MiB, each a mapping of its own.
+//
+// Responsibility  Map, find, grow, retain and unmap huge blocks.
+// Contract        A block is found by its address in a side table; nothing is stored in or before
+// it.
+//                 Growth is one mremap. Freed blocks up to kRetainBlockMax stay mapped and dirty
+//                 under the decay time, and are reused when at most a quarter too large. No system
+//                 call under the lock. Lock rank kHuge.
+// Observable      HugeStats.
+// Composable      os/pages, os/lock, config. Used by heap.
+#pragma once
+
+#include "base/units.h"
+#include "os/lock.h"
+
+namespace hakmem {
+
+struct HugeStats {
+  uint64_t blocks;
+  Bytes live;
+  Bytes retained;
+  uint64_t maps;
+  uint64_t unmaps;
+};
+
+class HugeBlocks {
+ public:
+  constexpr HugeBlocks() = default;
+
+  // nullptr when refused. `zero` is set when the block is known to read as zero.
+  void* allocate(Bytes size, Bytes alignment, bool* zero);
+
+  // False when `block` is not a huge block of ours.
+  bool release(void* block);
+
+  // Bytes behind `block`; 0 when it is not one of ours.
+  Bytes size_of(const void* block);
+
+  // Where the block lies afterwards; nullptr when refused, then it is untouched.
+  void* resize(void* block, Bytes new_size);
+
+  // Unmaps what was retained longer than the decay time (or everything). Returns the bytes.
+  Bytes purge(Milliseconds now, bool everything);
+
+  HugeStats stats();
+  os::Lock& lock() { return lock_; }
+
+ private:
+  struct Entry {
+    uintptr_t address;  // 0: never used; kTombstone: removed
+    size_t size;
+  };
+  struct Retained {
+    uintptr_t address;
+    size_t size;
+    Milliseconds since;
+  };
+  static constexpr uint32_t kRetainedMax = 32;
+
+  static_assert(sizeof(Entry) == 2 * sizeof(uintptr_t));
+
+  Entry* find(uintptr_t address);
+  void insert(uintptr_t address, size_t size);
+  Entry* rebuild(Entry* fresh, size_t capacity);
+  bool remove(uintptr_t address, size_t* size);
+  bool make_room();
+  void* take_retained(size_t size, size_t alignment);
+  bool retain(uintptr_t address, size_t size);
+
+  os::Lock lock_{os::LockRank::kHuge};
+  // Below: under lock_. Open addressing, power-of-two capacity, half full at most when a block is
+  // wanted.
+  Entry* table_ = nullptr;
+  size_t capacity_ = 0;
+  size_t used_ = 0;  // entries that are not "never used"
+  Retained retained_[kRetainedMax] = {};
+  uint32_t retained_count_ = 0;
+  size_t retained_bytes_ = 0;
+  uint64_t blocks_ = 0;
+  size_t live_bytes_ = 0;
+  uint64_t maps_ = 0;
+  uint64_t unmaps_ = 0;
+};
+
+HugeBlocks& huge_blocks();
+
+}  // namespace hakmem

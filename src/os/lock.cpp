@@ -1,0 +1,52 @@
+#include "os/lock.h"
+
+namespace hakmem::os {
+
+namespace {
+
+// How many locks of each rank this thread holds; only debug builds count.
+constinit thread_local uint16_t t_held[8] = {};
+
+constexpr int kSpins = 64;
+
+}  // namespace
+
+uint32_t held_ranks() {
+  uint32_t ranks = 0;
+  if constexpr (kDebug) {
+    for (uint32_t rank = 0; rank < 8; ++rank) ranks |= t_held[rank] != 0 ? 1u << rank : 0u;
+  }
+  return ranks;
+}
+
+void Lock::lock_slow() {
+  // A holder does less than a microsecond of work, so look a few times before sleeping.
+  for (int i = 0; i < kSpins; ++i) {
+    uint32_t expected = kFree;
+    if (state_.load(std::memory_order_relaxed) == kFree &&
+        state_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire,
+                                     std::memory_order_relaxed)) {
+      return;
+    }
+    spin_pause();
+  }
+  while (state_.exchange(kContended, std::memory_order_acquire) != kFree) {
+    futex_wait(&state_, kContended);
+  }
+}
+
+void Lock::check_rank() const {
+  // Fork is the one caller that holds several caches' locks, and it takes them by id.
+  const uint32_t below = held_ranks() & ~((1u << static_cast<uint32_t>(rank_)) - 1);
+  if (rank_ == LockRank::kCache && (held_ranks() & rank_bit(LockRank::kList)) != 0) return;
+  CHECK(below == 0);
+}
+
+void Lock::remember_rank() const { ++t_held[static_cast<uint32_t>(rank_)]; }
+
+void Lock::forget_rank() const {
+  uint16_t& held = t_held[static_cast<uint32_t>(rank_)];
+  if (held != 0) --held;
+}
+
+}  // namespace hakmem::os

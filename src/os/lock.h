@@ -1,0 +1,103 @@
+// os/lock.h: the one mutex, with a rank and a holder.
+//
+// Responsibility  Mutual exclusion on slow paths.
+// Contract        A lock is taken only while holding locks of lower rank; of two caches' locks the
+//                 second may only be tried. held_by_me() is exact, so that a signal handler which
+//                 interrupted the holder can tell. No fairness.
+// Observable      Debug builds check ranks at every lock(); held_ranks() is for tests and os/pages.
+// Composable      os/thread. Used by superslab, pool, front, large, heap.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/check.h"
+#include "os/thread.h"
+
+namespace hakmem::os {
+
+// The order in which locks are taken; see ARCHITECTURE.
+enum class LockRank : uint8_t { kList = 1, kCache = 2, kHuge = 3, kGrow = 4, kPool = 5, kMeta = 6 };
+
+class Lock {
+ public:
+  constexpr explicit Lock(LockRank rank) : rank_(rank) {}
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+  void lock() {
+    if constexpr (kDebug) check_rank();
+    uint32_t expected = kFree;
+    // sync: lock word. acquire pairs with the release in unlock().
+    if (!state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+      lock_slow();
+    }
+    taken();
+  }
+
+  bool try_lock() {
+    uint32_t expected = kFree;
+    if (!state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+      return false;
+    }
+    taken();
+    return true;
+  }
+
+  void unlock() {
+    DCHECK(held_by_me());
+    if constexpr (kDebug) forget_rank();
+    // relaxed: only the holder itself compares it with its own identity.
+    holder_.store(0, std::memory_order_relaxed);
+    if (state_.exchange(kFree, std::memory_order_release) == kContended) futex_wake_one(&state_);
+  }
+
+  bool held_by_me() const { return holder_.load(std::memory_order_relaxed) == thread_identity(); }
+
+  // In the child of fork, where the holder is the forking thread or has vanished.
+  void reset_in_child() {
+    if constexpr (kDebug) forget_rank();
+    holder_.store(0, std::memory_order_relaxed);
+    state_.store(kFree, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr uint32_t kFree = 0;
+  static constexpr uint32_t kHeld = 1;
+  static constexpr uint32_t kContended = 2;
+
+  void taken() {
+    if constexpr (kDebug) remember_rank();
+    holder_.store(thread_identity(), std::memory_order_relaxed);
+  }
+
+  [[gnu::cold, gnu::noinline]] void lock_slow();
+  void check_rank() const;
+  void remember_rank() const;
+  void forget_rank() const;
+
+  std::atomic<uint32_t> state_{kFree};
+  const LockRank rank_;
+  // Written by the holder, read by anyone who asks "is it me?".
+  std::atomic<uintptr_t> holder_{0};
+};
+
+class LockGuard {
+ public:
+  explicit LockGuard(Lock& lock) : lock_(lock) { lock_.lock(); }
+  ~LockGuard() { lock_.unlock(); }
+  LockGuard(const LockGuard&) = delete;
+  LockGuard& operator=(const LockGuard&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+// Debug builds: bit r is set while this thread holds a lock of rank r; always 0 in release builds.
+uint32_t held_ranks();
+
+constexpr uint32_t rank_bit(LockRank rank) { return 1u << static_cast<uint32_t>(rank); }
+
+}  // namespace hakmem::os

@@ -1,0 +1,36 @@
+// os/pages.h: address space and the pages behind it.
+//
+// Responsibility  Reserve, commit, map, purge, move and unmap ranges of pages.
+// Contract        Sizes and addresses are multiples of the page size. Failure is a value (nullptr,
+//                 false), errno is untouched. Never called with a cache's or the pool's lock held
+//                 (checked in debug builds).
+// Observable      The answers; debug builds check the locks held.
+// Composable      Raw system calls. Used by superslab, pool, large; tests link a fake in its place.
+#pragma once
+
+#include "base/units.h"
+
+namespace hakmem::os {
+
+// Address space without access, aligned; nullptr when refused.
+void* reserve(Bytes size, Bytes alignment);
+
+// Makes reserved pages readable and writable; they read as zero.
+bool commit(void* address, Bytes size);
+
+// Makes reserved pages readable: they read as zero and cost nothing until committed.
+bool make_readable(void* address, Bytes size);
+
+// Fresh zero pages, aligned; nullptr when refused.
+void* map(Bytes size, Bytes alignment);
+
+void unmap(void* address, Bytes size);
+
+// Gives the pages back and keeps the addresses; true when they are known to read as zero
+// afterwards.
+bool purge(void* address, Bytes size);
+
+// Grows or shrinks a mapping, moving it where it must; nullptr when refused, then nothing changed.
+void* remap(void* address, Bytes old_size, Bytes new_size);
+
+}  // namespace hakmem::os

@@ -1,0 +1,96 @@
+#include "os/process.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "os/raw_syscall.h"
+
+namespace hakmem::os {
+
+const char* const* environment() { return environ; }
+
+bool is_secure_process() { return getauxval(AT_SECURE) != 0; }
+
+Bytes page_size() {
+  const size_t size = getauxval(AT_PAGESZ);
+  return Bytes(size == 0 ? size_t{4096} : size);
+}
+
+namespace {
+
+rlim_t soft_limit(int resource) {
+  rlimit limit{};
+  if (raw_syscall(SYS_prlimit64, 0, resource, 0, reinterpret_cast<long>(&limit)) != 0) {
+    return RLIM_INFINITY;
+  }
+  return limit.rlim_cur;
+}
+
+}  // namespace
+
+Bytes address_space_limit() {
+  const rlim_t limit = soft_limit(RLIMIT_AS);
+  return Bytes(limit == RLIM_INFINITY ? SIZE_MAX : limit);
+}
+
+bool may_lock_memory() {
+  constexpr rlim_t kKernelDefault = rlim_t{8} << 20;
+  const rlim_t limit = soft_limit(RLIMIT_MEMLOCK);
+  return limit != RLIM_INFINITY && limit > kKernelDefault;
+}
+
+Milliseconds now_coarse() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return Milliseconds(static_cast<uint64_t>(now.tv_sec) * 1000 +
+                      static_cast<uint64_t>(now.tv_nsec) / 1'000'000);
+}
+
+uint64_t now_microseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+bool write_all(int descriptor, const char* text, size_t length) {
+  while (length > 0) {
+    const long written =
+        raw_syscall(SYS_write, descriptor, reinterpret_cast<long>(text), static_cast<long>(length));
+    if (written == -EINTR) continue;
+    if (written <= 0) return false;
+    text += written;
+    length -= static_cast<size_t>(written);
+  }
+  return true;
+}
+
+void write_stderr(const char* text, size_t length) { write_all(2, text, length); }
+
+int process_id() { return static_cast<int>(raw_syscall(SYS_getpid)); }
+
+void abort_process() { abort(); }
+
+void exit_process(int status) {
+  raw_syscall(SYS_exit_group, status);
+  __builtin_unreachable();
+}
+
+}  // namespace hakmem::os
+
+namespace hakmem {
+
+void check_failed(const char* what, const char* file, int line) {
+  LineWriter text;
+  text.append("hakmem: internal check failed: ").append(what).append(" at ").append(file);
+  text.append(":").append_decimal(static_cast<uint64_t>(line)).end_line();
+  os::write_stderr(text.data(), text.size());
+  os::abort_process();
+}
+
+}  // namespace hakmem

@@ -1,0 +1,97 @@
+// The pool's way back to the system: claim, purge without a lock, publish.
+#include "os/pages.h"
+#include "os/process.h"
+#include "config/config.h"
+#include "pool/shared_pool.h"
+
+namespace hakmem {
+
+namespace {
+
+// On a tick of a thread that wanted to allocate or free: long enough to matter, short enough that
+// nobody sees it.
+constexpr uint64_t kPurgeBudgetUs = 1000;
+constexpr uint64_t kNoDeadline = UINT64_MAX;
+constexpr Milliseconds kRefusalPause{1000};
+
+// Runs of ones in `mask`, each purged by one call. Returns the slots the system took back.
+uint32_t purge_runs(const SuperSlab& super, uint32_t mask) {
+  uint32_t purged = 0;
+  while (mask != 0) {
+    const uint32_t first = static_cast<uint32_t>(std::countr_zero(mask));
+    const uint32_t length = static_cast<uint32_t>(std::countr_one(mask >> first));
+    const uint32_t run = run_mask(first, length);
+    void* begin = reinterpret_cast<void*>(super.base() + (size_t{first} << kSlotShift));
+    if (os::purge(begin, Bytes(size_t{length} << kSlotShift))) purged |= run;
+    mask &= ~run;
+  }
+  return purged;
+}
+
+}  // namespace
+
+void SharedPool::decay(Milliseconds now) {
+  // sync: decay turn. Whoever moves the time forward purges; the others have nothing to do.
+  uint64_t due = next_decay_ms_.load(std::memory_order_relaxed);
+  if (now.count() < due) return;
+  const uint64_t decay_ms = config().decay_ms;
+  if (decay_ms == Decay::kNever) return;
+  const uint64_t next = now.count() + decay_ms / Decay::kEpochs + 1;
+  if (!next_decay_ms_.compare_exchange_strong(due, next, std::memory_order_relaxed,
+                                              std::memory_order_relaxed)) {
+    return;
+  }
+  SlotCount allowed;
+  {
+    os::LockGuard guard(lock_);
+    decay_.advance(now, SlotCount(empty_slots_), Milliseconds(decay_ms));
+    allowed = decay_.allowed();
+    if (empty_slots_ <= allowed.count() || now < purge_again_) return;
+  }
+  purge_down_to(allowed, os::now_microseconds() + kPurgeBudgetUs);
+}
+
+Bytes SharedPool::purge_all() { return purge_down_to(SlotCount(0), kNoDeadline); }
+
+// Each turn claims the EMPTY slots of the SuperSlab with the longest EMPTY run, so that one call
+// gives back as much as possible; a refused slot becomes EMPTY again and ends the loop.
+Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
+  Bytes total;
+  for (;;) {
+    SuperSlab* super = nullptr;
+    uint32_t claimed = 0;
+    {
+      os::LockGuard guard(lock_);
+      if (empty_slots_ <= allowed.count()) break;
+      super = by_empty_.lists[63 - std::countl_zero(by_empty_.occupied)];
+      claimed = super->mask(SlotState::kEmpty);
+      uint32_t surplus = empty_slots_ - allowed.count();
+      while (static_cast<uint32_t>(std::popcount(claimed)) > surplus) {
+        claimed &= claimed - 1;  // keep the low ones: they are reused first
+      }
+      super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
+      empty_slots_ -= static_cast<uint32_t>(std::popcount(claimed));
+      reindex(super);
+    }
+    const uint32_t purged = purge_runs(*super, claimed);
+    const uint32_t refused = claimed & ~purged;
+    {
+      os::LockGuard guard(lock_);
+      if (purged != 0) super->move(PoolKey(), purged, SlotState::kActive, SlotState::kUnused);
+      if (refused != 0) {
+        super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
+        empty_slots_ += static_cast<uint32_t>(std::popcount(refused));
+        ++purge_refusals_;
+        purge_again_ = os::now_coarse() + kRefusalPause;
+      }
+      reindex(super);
+      purged_slots_ += static_cast<uint32_t>(std::popcount(purged));
+    }
+    total += Bytes(static_cast<size_t>(std::popcount(purged)) << kSlotShift);
+    if (refused != 0) break;
+    if (deadline_us != kNoDeadline && os::now_microseconds() >= deadline_us) break;
+  }
+  return total;
+}
+
+}  // namespace hakmem

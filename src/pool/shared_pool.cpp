@@ -1,0 +1,291 @@
+#include "pool/shared_pool.h"
+
+#include <string.h>
+
+#include "superslab/meta_arena.h"
+
+namespace hakmem {
+
+namespace {
+
+constinit SharedPool g_pool;
+
+// Starts in the mask that are multiples of `alignment` slots.
+constexpr uint32_t aligned_starts(uint32_t alignment) {
+  uint32_t starts = 0;
+  for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; slot += alignment) starts |= 1u << slot;
+  return starts;
+}
+
+}  // namespace
+
+SharedPool& pool() { return g_pool; }
+
+SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near,
+                                         SlotCount alignment, Growth growth) {
+  const uint32_t slots = class_info(size_class).slots;
+  for (;;) {
+    Run run;
+    bool zero = false;
+    {
+      os::LockGuard guard(lock_);
+      run = find_run(slots, alignment.count(), near);
+      if (run.super != nullptr) {
+        zero = claim(run);
+        ++acquires_;
+      }
+    }
+    if (run.super != nullptr) {
+      if (format(run, size_class, owner)) {
+        return Acquired{&run.super->slabs[run.first], zero};
+      }
+      os::LockGuard guard(lock_);
+      give_back(run.super, run.mask());
+      return Acquired{};
+    }
+    // Each turn either finds a run in what was committed, or ends here.
+    if (growth == Growth::kForbidden || !grow()) return Acquired{};
+  }
+}
+
+void SharedPool::detach(Slab* slab) {
+  registry().set_tags(PoolKey(), slab->base, slab->slot_count(), kUnusedTag);
+}
+
+void SharedPool::release(Slab* slab) {
+  DCHECK(slab->head_distance == 0 && slab->all_free());
+  DCHECK(registry().tag_of(slab->base) == kUnusedTag);
+  const uintptr_t base = slab->base;
+  const SlotCount slots = slab->slot_count();
+  SuperSlab* super = registry().superslab_of(base);
+  const uint32_t first = static_cast<uint32_t>((base - super->base()) >> kSlotShift);
+  if (slab->bitmap != &slab->inline_word) {
+    meta_arena().release(slab->bitmap, bitmap_bytes(slab->class_index()));
+  }
+  for (uint32_t i = 0; i < slots.count(); ++i) {
+    memset(static_cast<void*>(slab + i), 0, sizeof(Slab));
+  }
+  os::LockGuard guard(lock_);
+  give_back(super, run_mask(first, slots.count()));
+  ++releases_;
+}
+
+bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
+  DCHECK(is_large(slab->class_index()) && is_large(new_class));
+  const uint32_t old_slots = slab->slots;
+  const uint32_t new_slots = class_info(new_class).slots;
+  SuperSlab* super = registry().superslab_of(slab->base);
+  const uint32_t first = static_cast<uint32_t>((slab->base - super->base()) >> kSlotShift);
+  if (first + new_slots > kSlotsPerSuperSlab) return false;
+  const OwnerId owner = tag_owner(registry().tag_of(slab->base));
+  if (new_slots > old_slots) {
+    const Run tail{super, first + old_slots, new_slots - old_slots};
+    {
+      os::LockGuard guard(lock_);
+      if ((super->free_mask() & tail.mask()) != tail.mask()) return false;
+      claim(tail);
+    }
+    for (uint32_t i = old_slots; i < new_slots; ++i) {
+      slab[i].head_distance = static_cast<uint8_t>(i);
+    }
+    registry().set_tags(PoolKey(), tail.base(), SlotCount(tail.slots), kInteriorTag);
+  } else if (new_slots < old_slots) {
+    const Run tail{super, first + new_slots, old_slots - new_slots};
+    registry().set_tags(PoolKey(), tail.base(), SlotCount(tail.slots), kUnusedTag);
+    for (uint32_t i = new_slots; i < old_slots; ++i) slab[i].head_distance = 0;
+    os::LockGuard guard(lock_);
+    give_back(super, tail.mask());
+  }
+  slab->slots = static_cast<uint8_t>(new_slots);
+  slab->size_class = static_cast<uint8_t>(new_class.count());
+  registry().set_tags(PoolKey(), slab->base, SlotCount(1), make_tag(owner, new_class));
+  return true;
+}
+
+void SharedPool::change_owner(Slab* slab, OwnerId owner) {
+  DCHECK(is_large(slab->class_index()));
+  registry().set_tags(PoolKey(), slab->base, SlotCount(1), make_tag(owner, slab->class_index()));
+}
+
+void SharedPool::adopt(Slab* slab, OwnerId owner) {
+  DCHECK(!is_large(slab->class_index()));
+  registry().set_tags(PoolKey(), slab->base, slab->slot_count(),
+                      make_tag(owner, slab->class_index()));
+}
+
+// EMPTY before UNUSED, the caller's SuperSlab before others, the tightest fit before wider ones.
+SharedPool::Run SharedPool::find_run(uint32_t slots, uint32_t alignment, SuperSlab* near) {
+  if (near != nullptr) {
+    const Run run = run_in(near, near->mask(SlotState::kEmpty), slots, alignment);
+    if (run.super != nullptr) return run;
+  }
+  if (SuperSlab* super = best_fit(by_empty_, slots, alignment); super != nullptr) {
+    return run_in(super, super->mask(SlotState::kEmpty), slots, alignment);
+  }
+  if (near != nullptr) {
+    const Run run = run_in(near, near->free_mask(), slots, alignment);
+    if (run.super != nullptr) return run;
+  }
+  SuperSlab* super = best_fit(by_free_, slots, alignment);
+  if (super == nullptr) super = open_fresh();
+  if (super == nullptr) return Run{};
+  return run_in(super, super->free_mask(), slots, alignment);
+}
+
+SharedPool::Run SharedPool::run_in(SuperSlab* super, uint32_t mask, uint32_t slots,
+                                   uint32_t alignment) {
+  const uint32_t starts = run_starts(mask, slots) & aligned_starts(alignment);
+  if (starts == 0) return Run{};
+  return Run{super, static_cast<uint32_t>(std::countr_zero(starts)), slots};
+}
+
+// A run of slots + alignment - 1 holds an aligned one, and a SuperSlab without tenants always does.
+SuperSlab* SharedPool::best_fit(const Index& index, uint32_t slots, uint32_t alignment) {
+  const uint32_t needed = slots + alignment - 1;
+  const uint32_t least = needed < kSlotsPerSuperSlab ? needed : kSlotsPerSuperSlab;
+  const uint64_t fitting = index.occupied >> least << least;
+  return fitting == 0 ? nullptr : index.lists[std::countr_zero(fitting)];
+}
+
+SuperSlab* SharedPool::open_fresh() {
+  if (fresh_.count == 0) return nullptr;
+  SuperSlab* super = fresh_.first;
+  super->open(PoolKey(), fresh_.base);
+  ++fresh_.first;
+  --fresh_.count;
+  fresh_.base += kSuperSlabBytes.count();
+  reindex(super);
+  return super;
+}
+
+// True when no slot of the run had pages.
+bool SharedPool::claim(const Run& run) {
+  const uint32_t unused = run.mask() & run.super->mask(SlotState::kUnused);
+  const uint32_t empty = run.mask() & ~unused;
+  if (unused != 0) run.super->move(PoolKey(), unused, SlotState::kUnused, SlotState::kActive);
+  if (empty != 0) run.super->move(PoolKey(), empty, SlotState::kEmpty, SlotState::kActive);
+  empty_slots_ -= static_cast<uint32_t>(std::popcount(empty));
+  reindex(run.super);
+  return empty == 0;
+}
+
+void SharedPool::give_back(SuperSlab* super, uint32_t mask) {
+  super->move(PoolKey(), mask, SlotState::kActive, SlotState::kEmpty);
+  empty_slots_ += static_cast<uint32_t>(std::popcount(mask));
+  reindex(super);
+}
+
+bool SharedPool::grow() {
+  os::LockGuard turn(grow_lock_);
+  {
+    os::LockGuard guard(lock_);
+    if (fresh_.count != 0) return true;  // somebody else grew meanwhile
+  }
+  const SuperSlabRange range = registry().commit_next();
+  if (range.count == 0) return false;
+  os::LockGuard guard(lock_);
+  fresh_ = range;
+  ++grows_;
+  return true;
+}
+
+template <SuperSlab::Link SuperSlab::*kLink>
+void SharedPool::move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run) {
+  if (place == run) return;
+  SuperSlab::Link& link = super->*kLink;
+  if (place != 0) {
+    SuperSlab*& list = index.lists[place];
+    if (link.previous != nullptr) {
+      (link.previous->*kLink).next = link.next;
+    } else {
+      list = link.next;
+    }
+    if (link.next != nullptr) (link.next->*kLink).previous = link.previous;
+    if (list == nullptr) index.occupied &= ~(uint64_t{1} << place);
+  }
+  place = static_cast<uint8_t>(run);
+  if (run == 0) return;
+  SuperSlab*& list = index.lists[run];
+  link.previous = nullptr;
+  link.next = list;
+  if (list != nullptr) (list->*kLink).previous = super;
+  list = super;
+  index.occupied |= uint64_t{1} << run;
+}
+
+void SharedPool::reindex(SuperSlab* super) {
+  move_in_index<&SuperSlab::free_link>(by_free_, super, super->longest_free,
+                                       longest_run(super->free_mask()));
+  move_in_index<&SuperSlab::empty_link>(by_empty_, super, super->longest_empty,
+                                        longest_run(super->mask(SlotState::kEmpty)));
+}
+
+// Makes a slab of the run. The slots are ACTIVE and nobody else's, so no lock is needed.
+bool SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner) {
+  const SizeClass& info = class_info(size_class);
+  Slab* slab = &run.super->slabs[run.first];
+  memset(static_cast<void*>(slab), 0, sizeof(Slab));
+  slab->bitmap = &slab->inline_word;
+  if (const Bytes bytes = bitmap_bytes(size_class); bytes.count() != 0) {
+    slab->bitmap = static_cast<uint64_t*>(meta_arena().allocate(bytes));
+    if (slab->bitmap == nullptr) return false;
+  }
+  slab->base = run.base();
+  slab->blocks = info.blocks;
+  slab->free_count = info.blocks;
+  slab->size_class = static_cast<uint8_t>(size_class.count());
+  slab->slots = static_cast<uint8_t>(run.slots);
+  for (uint32_t word = 0; word < slab->words(); ++word) slab->bitmap[word] = ~uint64_t{0};
+  if (const uint32_t rest = info.blocks % 64u; rest != 0) {
+    slab->bitmap[slab->words() - 1] = (uint64_t{1} << rest) - 1;
+  }
+  // Eight colours: neighbouring slabs start their refills in different cache sets.
+  slab->start_word = static_cast<uint16_t>(run.first % 8u * slab->words() / 8u);
+  for (uint32_t i = 1; i < run.slots; ++i) {
+    memset(static_cast<void*>(slab + i), 0, sizeof(Slab));
+    slab[i].head_distance = static_cast<uint8_t>(i);
+  }
+  if (is_large(size_class)) {
+    if (run.slots > 1) {
+      registry().set_tags(PoolKey(), run.base() + kSlotBytes.count(), SlotCount(run.slots - 1),
+                          kInteriorTag);
+    }
+    registry().set_tags(PoolKey(), run.base(), SlotCount(1), make_tag(owner, size_class));
+  } else {
+    registry().set_tags(PoolKey(), run.base(), SlotCount(run.slots), make_tag(owner, size_class));
+  }
+  return true;
+}
+
+// An ACTIVE slot without a tag was on its way to or from somebody.
+void SharedPool::repair_in_child() {
+  os::LockGuard guard(lock_);
+  registry().for_each_superslab([this](SuperSlab& super) {
+    uint32_t lost = 0;
+    for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
+      const uintptr_t base = super.base() + (size_t{slot} << kSlotShift);
+      if (registry().tag_of(base) == kUnusedTag) lost |= 1u << slot;
+    }
+    lost &= super.mask(SlotState::kActive);
+    if (lost != 0) give_back(&super, lost);
+  });
+}
+
+PoolStats SharedPool::stats() {
+  os::LockGuard guard(lock_);
+  PoolStats stats{};
+  registry().for_each_superslab([&stats](const SuperSlab& super) {
+    stats.unused_slots += super.count(SlotState::kUnused).count();
+    stats.active_slots += super.count(SlotState::kActive).count();
+    stats.empty_slots += super.count(SlotState::kEmpty).count();
+  });
+  stats.unused_slots += uint64_t{fresh_.count} * kSlotsPerSuperSlab;
+  stats.acquires = acquires_;
+  stats.releases = releases_;
+  stats.purged_slots = purged_slots_;
+  stats.purge_refusals = purge_refusals_;
+  stats.grows = grows_;
+  return stats;
+}
+
+}  // namespace hakmem

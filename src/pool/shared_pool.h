@@ -1,0 +1,129 @@
+// pool/shared_pool.h: the one owner of every slot's state.
+//
+// Responsibility  Decide which slots serve which class, and for whom; give EMPTY ones back.
+// Contract        acquire(): an ACTIVE slab owned by the caller, all its blocks free, or none when
+//                 the system refuses. detach(slab), then release(slab): the caller owns it and
+//                 every block is home; the caller then forgets it. adopt() and change_owner() move
+//                 a slab to another owner. purge() claims before it calls the system: no system
+//                 call under the lock. unused + active + empty == 32 in every SuperSlab. Lock ranks
+//                 kGrow, kPool.
+// Observable      PoolStats; the walker checks masks, tags and records against each other.
+// Composable      Registry, MetaArena, Decay. Used by front, heap. Knows no thread and no size
+//                 policy.
+#pragma once
+
+#include "os/lock.h"
+#include "superslab/registry.h"
+#include "pool/decay.h"
+
+namespace hakmem {
+
+struct PoolStats {
+  uint64_t unused_slots;
+  uint64_t active_slots;
+  uint64_t empty_slots;
+  uint64_t acquires;
+  uint64_t releases;
+  uint64_t purged_slots;
+  uint64_t purge_refusals;
+  uint64_t grows;
+};
+
+class SharedPool {
+ public:
+  // May the pool ask the system when it has nothing left?
+  enum class Growth : bool { kForbidden, kAllowed };
+
+  struct Acquired {
+    Slab* slab = nullptr;
+    // Every byte is known to read as zero: no slot of it had pages.
+    bool zero = false;
+  };
+
+  constexpr SharedPool() = default;
+
+  // `alignment` in slots, a power of two up to 32. `near`: the caller's last SuperSlab or nullptr.
+  Acquired acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near, SlotCount alignment,
+                   Growth growth);
+
+  // Takes the owner's name off the slab, under the lock of the cache that owns it.
+  void detach(Slab* slab);
+
+  // The slab is detached and every block is home.
+  void release(Slab* slab);
+
+  // A one-block slab grows into free neighbours, or gives its tail back; false when it cannot.
+  // The caller holds the block.
+  bool resize(Slab* slab, ClassIndex new_class);
+
+  // The caller holds the block of this one-block slab, and takes the slab with it.
+  void change_owner(Slab* slab, OwnerId owner);
+
+  // The caller holds the slow-path lock of the parked cache that owned the slab so far.
+  void adopt(Slab* slab, OwnerId owner);
+
+  // Purges what the decay curve no longer allows, for at most a millisecond.
+  void decay(Milliseconds now);
+
+  // Purges every EMPTY slot. Returns the bytes the system took back.
+  Bytes purge_all();
+
+  // In the child of fork: slots that a vanished thread was taking or giving back become EMPTY.
+  void repair_in_child();
+
+  PoolStats stats();
+  os::Lock& lock() { return lock_; }
+  os::Lock& grow_lock() { return grow_lock_; }
+
+ private:
+  // A run of slots of one SuperSlab.
+  struct Run {
+    SuperSlab* super = nullptr;
+    uint32_t first = 0;
+    uint32_t slots = 0;
+
+    uintptr_t base() const { return super->base() + (size_t{first} << kSlotShift); }
+    uint32_t mask() const { return run_mask(first, slots); }
+  };
+  // SuperSlabs by the length of their longest run; `occupied` bit r says list r is not empty.
+  struct Index {
+    SuperSlab* lists[kSlotsPerSuperSlab + 1] = {};
+    uint64_t occupied = 0;
+  };
+
+  Run find_run(uint32_t slots, uint32_t alignment, SuperSlab* near);
+  static Run run_in(SuperSlab* super, uint32_t mask, uint32_t slots, uint32_t alignment);
+  static SuperSlab* best_fit(const Index& index, uint32_t slots, uint32_t alignment);
+  SuperSlab* open_fresh();
+  bool claim(const Run& run);
+  bool grow();
+  void reindex(SuperSlab* super);
+  void give_back(SuperSlab* super, uint32_t mask);
+  bool format(const Run& run, ClassIndex size_class, OwnerId owner);
+  Bytes purge_down_to(SlotCount allowed, uint64_t deadline_us);
+
+  template <SuperSlab::Link SuperSlab::*kLink>
+  static void move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run);
+
+  os::Lock grow_lock_{os::LockRank::kGrow};
+  os::Lock lock_{os::LockRank::kPool};
+  // Below: under lock_.
+  Index by_free_;
+  Index by_empty_;
+  SuperSlabRange fresh_;  // committed, never opened
+  uint32_t empty_slots_ = 0;
+  Decay decay_;
+  // A refused purge (locked memory) would be refused again: not retried before this time.
+  Milliseconds purge_again_;
+  uint64_t acquires_ = 0;
+  uint64_t releases_ = 0;
+  uint64_t purged_slots_ = 0;
+  uint64_t purge_refusals_ = 0;
+  uint64_t grows_ = 0;
+  // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.
+  std::atomic<uint64_t> next_decay_ms_{0};
+};
+
+SharedPool& pool();
+
+}  // namespace hakmem

@@ -1,0 +1,189 @@
+#include "superslab/registry.h"
+
+#include <string.h>
+
+#include "os/pages.h"
+#include "os/process.h"
+#include "config/config.h"
+#include "superslab/meta_arena.h"
+
+namespace hakmem {
+
+constinit Registry g_registry;
+
+namespace {
+
+// Address space costs nothing where it is unlimited; one range keeps the fast path to one compare.
+constexpr Bytes kReserveUnlimited = gib(1024);
+// Locked memory counts address space, so a process that locks gets it in pieces.
+constexpr Bytes kReserveLocking = gib(1);
+// Share of a limited address space that one reservation may take.
+constexpr size_t kLimitedShare = 8;
+// Under a limit later reservations are small, so their number is kept down by this.
+constexpr Bytes kReserveLimitedMin = mib(8);
+
+// Heaps grow by a quarter, so that commit calls stay rare and small processes stay small.
+constexpr Bytes kCommitMin = mib(8);
+constexpr Bytes kCommitMax = mib(256);
+constexpr Bytes kTagCommitStep = kib(64);
+constexpr Bytes kSuperCommitStep = kib(256);
+
+Bytes reservation_size(uint32_t already) {
+  if (const Bytes wanted{config().reserve_bytes}; wanted.count() != 0) {
+    // Doubling every eight keeps a large heap on small reservations within kReservationsMax.
+    return Bytes(round_up(wanted.count(), kSuperSlabBytes.count()) << (already / 8));
+  }
+  const Bytes limit = os::address_space_limit();
+  if (limit.count() == SIZE_MAX) return os::may_lock_memory() ? kReserveLocking : kReserveUnlimited;
+  const Bytes share{round_down(limit.count() / kLimitedShare, kSuperSlabBytes.count())};
+  return share < kReserveLimitedMin ? kReserveLimitedMin : share;
+}
+
+}  // namespace
+
+const Reservation* Registry::find_secondary(uintptr_t address) const {
+  const size_t unit = address >> kSuperSlabShift;
+  if (unit >> kLeafShift >= kRootEntries) return nullptr;
+  // sync: registry leaf. acquire pairs with the release that published the leaf.
+  const LeafEntry* leaf = root_[unit >> kLeafShift].load(std::memory_order_acquire);
+  if (leaf == nullptr) return nullptr;
+  // sync: registry. acquire pairs with the release in index_reservation().
+  const uint16_t entry = leaf[unit % kLeafEntries].load(std::memory_order_acquire);
+  if (entry == 0) return nullptr;
+  const Reservation& home = reservations_[entry - 1];
+  return home.holds(address) ? &home : nullptr;
+}
+
+SuperSlabRange Registry::commit_next() {
+  const uint32_t existing = count_.load(std::memory_order_relaxed);
+  for (uint32_t attempt = 0; attempt < 2; ++attempt) {
+    const uint32_t count = count_.load(std::memory_order_relaxed);
+    if (count != 0) {
+      Reservation& home = reservations_[count - 1];
+      const size_t begin = home.committed.load(std::memory_order_relaxed);
+      size_t step = round_down(begin / 4, kSuperSlabBytes.count());
+      if (step < kCommitMin.count()) step = kCommitMin.count();
+      if (step > kCommitMax.count()) step = kCommitMax.count();
+      if (step > home.size - begin) step = home.size - begin;
+      for (; step != 0; step = round_down(step / 2, kSuperSlabBytes.count())) {
+        if (!commit_metadata(home, begin + step)) continue;
+        if (!os::commit(reinterpret_cast<void*>(home.base + begin), Bytes(step))) continue;
+        home.committed.store(begin + step, std::memory_order_release);
+        return SuperSlabRange{&home.superslab_at(begin),
+                              static_cast<uint32_t>(step >> kSuperSlabShift), home.base + begin};
+      }
+      // Room but no memory: another reservation would be refused memory too.
+      if (begin != home.size) break;
+    }
+    if (count != existing || !add_reservation()) break;
+  }
+  return SuperSlabRange{};
+}
+
+void Registry::open() {
+  reserve(reservations_[0], reservation_size(0));
+  count_.store(1, std::memory_order_release);
+}
+
+bool Registry::add_reservation() {
+  const uint32_t index = count_.load(std::memory_order_relaxed);
+  if (index == 0 || index == kReservationsMax) return false;
+  Reservation& home = reservations_[index];
+  if (!reserve(home, reservation_size(index))) return false;
+  if (!index_reservation(home, static_cast<uint16_t>(index + 1))) {
+    os::unmap(reinterpret_cast<void*>(home.base), Bytes(home.size));
+    home.size = 0;
+    return false;
+  }
+  count_.store(index + 1, std::memory_order_release);
+  return true;
+}
+
+// The data range, or what the system grants of it.
+bool Registry::reserve(Reservation& home, Bytes size) {
+  void* data = os::reserve(size, kSuperSlabBytes);
+  while (data == nullptr && size > kSuperSlabBytes) {
+    size = Bytes(round_up(size.count() / 2, kSuperSlabBytes.count()));
+    data = os::reserve(size, kSuperSlabBytes);
+  }
+  if (data == nullptr) return false;
+  if (!map_metadata(home, size)) {
+    os::unmap(data, size);
+    return false;
+  }
+  home.base = reinterpret_cast<uintptr_t>(data);
+  home.size = size.count();
+  return true;
+}
+
+// One range: guard, tags, guard, SuperSlab records, guard. The tags are readable from the start.
+bool Registry::map_metadata(Reservation& home, Bytes size) {
+  const size_t guard = round_up(kSlotBytes.count(), os::page_size().count());
+  const size_t tags_bytes = round_up((size.count() >> kSlotShift) * sizeof(TagWord), guard);
+  const size_t supers_bytes =
+      round_up((size.count() >> kSuperSlabShift) * sizeof(SuperSlab), guard);
+  const Bytes total{guard + tags_bytes + guard + supers_bytes + guard};
+  void* range = os::reserve(total, os::page_size());
+  if (range == nullptr) return false;
+  char* begin = static_cast<char*>(range);
+  if (!os::make_readable(begin + guard, Bytes(tags_bytes))) {
+    os::unmap(range, total);
+    return false;
+  }
+  home.tags = reinterpret_cast<TagWord*>(begin + guard);
+  home.supers = reinterpret_cast<SuperSlab*>(begin + guard + tags_bytes + guard);
+  home.tags_committed = 0;
+  home.supers_committed = 0;
+  return true;
+}
+
+bool Registry::index_reservation(const Reservation& home, uint16_t entry) {
+  for (size_t offset = 0; offset < home.size; offset += kSuperSlabBytes.count()) {
+    const size_t unit = (home.base + offset) >> kSuperSlabShift;
+    if (unit >> kLeafShift >= kRootEntries) return false;
+    std::atomic<LeafEntry*>& place = root_[unit >> kLeafShift];
+    LeafEntry* leaf = place.load(std::memory_order_relaxed);
+    if (leaf == nullptr) {
+      const Bytes bytes{kLeafEntries * sizeof(LeafEntry)};
+      leaf = static_cast<LeafEntry*>(meta_arena().allocate(bytes));
+      if (leaf == nullptr) return false;
+      memset(static_cast<void*>(leaf), 0, bytes.count());
+      place.store(leaf, std::memory_order_release);
+    }
+    leaf[unit % kLeafEntries].store(entry, std::memory_order_release);
+  }
+  return true;
+}
+
+bool Registry::commit_metadata(Reservation& home, size_t data_end) {
+  const size_t page = os::page_size().count();
+  const auto extend = [page](void* region, size_t& done, size_t needed, size_t step, size_t limit) {
+    if (needed <= done) return true;
+    size_t target = round_up(needed, page);
+    size_t wide = done + step > target ? done + step : target;
+    if (wide > limit) wide = round_up(limit, page);
+    char* begin = static_cast<char*>(region) + done;
+    if (os::commit(begin, Bytes(wide - done))) {
+      done = wide;
+      return true;
+    }
+    if (!os::commit(begin, Bytes(target - done))) return false;
+    done = target;
+    return true;
+  };
+  return extend(home.tags, home.tags_committed, (data_end >> kSlotShift) * sizeof(TagWord),
+                kTagCommitStep.count(), (home.size >> kSlotShift) * sizeof(TagWord)) &&
+         extend(home.supers, home.supers_committed,
+                (data_end >> kSuperSlabShift) * sizeof(SuperSlab), kSuperCommitStep.count(),
+                (home.size >> kSuperSlabShift) * sizeof(SuperSlab));
+}
+
+Bytes Registry::committed() const {
+  Bytes total;
+  for (uint32_t i = 0; i < reservations(); ++i) {
+    total += Bytes(reservations_[i].committed.load(std::memory_order_relaxed));
+  }
+  return total;
+}
+
+}  // namespace hakmem

@@ -1,0 +1,42 @@
+#include "superslab/slab.h"
+
+namespace hakmem {
+
+uint32_t take_blocks(Slab& slab, void** end, uint32_t want) {
+  const uint32_t words = slab.words();
+  const size_t size = class_info(slab.class_index()).block_bytes;
+  if (want > slab.free_count) want = slab.free_count;
+  uint32_t taken = 0;
+  uint32_t word = slab.start_word;
+  // At most one turn: want <= free_count bits are set.
+  for (uint32_t step = 0; step < words && taken < want; ++step) {
+    uint64_t bits = slab.bitmap[word];
+    const uintptr_t first = slab.base + size_t{word} * 64 * size;
+    while (bits != 0 && taken < want) {
+      const uint32_t bit = static_cast<uint32_t>(std::countr_zero(bits));
+      bits &= bits - 1;
+      ++taken;
+      end[-static_cast<ptrdiff_t>(taken)] = reinterpret_cast<void*>(first + bit * size);
+    }
+    slab.bitmap[word] = bits;
+    if (++word == words) word = 0;
+  }
+  DCHECK(taken == want);
+  slab.free_count -= taken;
+  return taken;
+}
+
+uint32_t count_free_bits(const Slab& slab) {
+  uint32_t bits = 0;
+  for (uint32_t word = 0; word < slab.words(); ++word) {
+    bits += static_cast<uint32_t>(std::popcount(slab.bitmap[word]));
+  }
+  return bits;
+}
+
+Bytes bitmap_bytes(ClassIndex size_class) {
+  const uint32_t blocks = class_info(size_class).blocks;
+  return Bytes(blocks <= 64 ? 0 : (blocks + 63u) / 64u * 8u);
+}
+
+}  // namespace hakmem

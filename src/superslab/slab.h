@@ -1,0 +1,78 @@
+// superslab/slab.h: one slab's metadata, out of band.
+//
+// Responsibility  Which blocks of a slab are free; the arithmetic between block and address.
+// Contract        A Slab is the type-stable 64-byte record of its first slot; the records of its
+//                 other slots only know how far back the head is. popcount(bitmap) == free_count.
+//                 Bits and list links belong to whoever holds the owner's slow-path lock; base,
+//                 class and slots are constant from acquire to release.
+// Observable      free_count, blocks, bitmap words; count_free_bits() for the walker.
+// Composable      config/size_class. Used by pool (which creates and ends slabs), front, observe.
+#pragma once
+
+#include "base/check.h"
+#include "config/size_class.h"
+
+namespace hakmem {
+
+struct alignas(64) Slab {
+  uintptr_t base;    // first byte of the first slot; 0 unless head of a slab
+  uint64_t* bitmap;  // 1 = free; &inline_word for up to 64 blocks
+  uint64_t inline_word;
+  Slab* next;  // neighbours in the owner's list of slabs with free blocks
+  Slab* previous;
+  uint32_t free_count;
+  uint16_t blocks;
+  uint16_t start_word;  // where refills begin to look: the slab's colour
+  uint8_t size_class;
+  uint8_t slots;
+  uint8_t head_distance;  // slots back to the head; 0 in the head itself
+  bool listed;            // in the owner's list
+
+  ClassIndex class_index() const { return ClassIndex(size_class); }
+  SlotCount slot_count() const { return SlotCount(slots); }
+  uint32_t words() const { return (blocks + 63u) / 64u; }
+  bool all_free() const { return free_count == blocks; }
+
+  Slab* head() { return this - head_distance; }
+
+  uintptr_t block_address(uint32_t index) const {
+    return base + size_t{index} * class_info(class_index()).block_bytes;
+  }
+};
+static_assert(sizeof(Slab) == 64);
+
+inline constexpr uint32_t kNoBlock = UINT32_MAX;
+
+// Index of the block that starts at `address`, or kNoBlock when none does.
+inline uint32_t block_starting_at(const Slab& slab, uintptr_t address) {
+  const SizeClass& info = class_info(slab.class_index());
+  const size_t offset = address - slab.base;
+  const uint32_t index = block_index(info, offset);
+  if (index >= slab.blocks || size_t{index} * info.block_bytes != offset) return kNoBlock;
+  return index;
+}
+
+inline bool block_is_free(const Slab& slab, uint32_t index) {
+  return (slab.bitmap[index / 64] >> (index % 64) & 1) != 0;
+}
+
+// Moves up to `want` free blocks' addresses to end[-1], end[-2], ...: lowest address last, so that
+// a stack filled this way gives it out first. Returns how many.
+uint32_t take_blocks(Slab& slab, void** end, uint32_t want);
+
+// False when the block was free already (then nothing changed).
+inline bool put_block(Slab& slab, uint32_t index) {
+  uint64_t& word = slab.bitmap[index / 64];
+  const uint64_t bit = uint64_t{1} << (index % 64);
+  if ((word & bit) != 0) return false;
+  word |= bit;
+  ++slab.free_count;
+  return true;
+}
+
+uint32_t count_free_bits(const Slab& slab);
+
+// Bytes of bitmap a class needs outside the record; 0 when the inline word suffices.
+Bytes bitmap_bytes(ClassIndex size_class);
+
+}  // namespace hakmem

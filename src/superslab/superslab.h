@@ -1,0 +1,71 @@
+// superslab/superslab.h: 2 MiB of slots and the state of each.
+//
+// Responsibility  The three masks that say which of 32 slots are UNUSED, ACTIVE or EMPTY.
+// Contract        unused + active + empty == 32, always. Only the five edges of DESIGN's state
+//                 diagram exist, and only the holder of a PoolKey, the pool, can take one.
+// Observable      count(state), mask(state).
+// Composable      superslab/slab. Used by registry, pool, observe.
+#pragma once
+
+#include "superslab/slab.h"
+
+namespace hakmem {
+
+// UNUSED: no pages behind it. ACTIVE: one owner, one class. EMPTY: free, pages still there.
+enum class SlotState : uint8_t { kUnused, kActive, kEmpty };
+
+// Only the pool can make one, so only the pool can change the state or the tag of a slot.
+class PoolKey {
+  friend class SharedPool;
+  PoolKey() = default;
+};
+
+class alignas(64) SuperSlab {
+  static constexpr bool edge_exists(SlotState from, SlotState to) {
+    if (to == SlotState::kActive) return from != SlotState::kActive;
+    return from == SlotState::kActive;
+  }
+
+  uintptr_t base_;
+  uint32_t masks_[3];
+
+ public:
+  // Places in the pool's two indexes: by longest run of free slots, by longest run of EMPTY ones.
+  struct Link {
+    SuperSlab* next;
+    SuperSlab* previous;
+  };
+
+  // Fresh memory is all zero, which is not a legal state: the pool opens each SuperSlab once.
+  void open(PoolKey, uintptr_t base) {
+    base_ = base;
+    masks_[0] = ~0u;
+    masks_[1] = 0;
+    masks_[2] = 0;
+  }
+
+  uintptr_t base() const { return base_; }
+  uint32_t mask(SlotState state) const { return masks_[static_cast<uint32_t>(state)]; }
+  uint32_t free_mask() const { return mask(SlotState::kUnused) | mask(SlotState::kEmpty); }
+  SlotCount count(SlotState state) const {
+    return SlotCount(static_cast<uint32_t>(std::popcount(mask(state))));
+  }
+
+  void move(PoolKey, uint32_t slots, SlotState from, SlotState to) {
+    uint32_t& source = masks_[static_cast<uint32_t>(from)];
+    CHECK((source & slots) == slots && edge_exists(from, to));
+    source &= ~slots;
+    masks_[static_cast<uint32_t>(to)] |= slots;
+  }
+
+  // The pool's index; see SharedPool.
+  Link free_link;
+  Link empty_link;
+  uint8_t longest_free;
+  uint8_t longest_empty;
+
+  Slab slabs[kSlotsPerSuperSlab];
+};
+static_assert(sizeof(SuperSlab) == 64 + kSlotsPerSuperSlab * sizeof(Slab));
+
+}  // namespace hakmem
