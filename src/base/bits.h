@@ -36,13 +36,29 @@ constexpr uint32_t run_starts(uint32_t mask, uint32_t length) {
   return mask;
 }
 
+// Length of the longest run of ones. Six steps, whatever the mask: grow a run by 16, 8, 4, 2, 1, 1.
 constexpr uint32_t longest_run(uint32_t mask) {
+  const uint32_t two = mask & mask >> 1;
+  const uint32_t four = two & two >> 2;
+  const uint32_t eight = four & four >> 4;
+  const uint32_t sixteen = eight & eight >> 8;
   uint32_t length = 0;
-  while (mask != 0) {
-    mask &= mask >> 1;
-    ++length;
-  }
+  uint32_t starts = ~0u;  // of runs of at least `length`
+  const auto extend = [&](uint32_t runs, uint32_t by) {
+    const uint32_t longer = starts & static_cast<uint32_t>(uint64_t{runs} >> length);
+    if (longer == 0) return;
+    starts = longer;
+    length += by;
+  };
+  extend(sixteen, 16);
+  extend(eight, 8);
+  extend(four, 4);
+  extend(two, 2);
+  extend(mask, 1);
+  extend(mask, 1);
   return length;
 }
+static_assert(longest_run(0) == 0 && longest_run(~0u) == 32 && longest_run(0x7fffffff) == 31 &&
+              longest_run(0xff00ff) == 8 && longest_run(0x80000001) == 1);
 
 }  // namespace hakmem

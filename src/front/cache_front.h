@@ -12,8 +12,12 @@
 #include <atomic>
 
 #include "config/size_class.h"
+#include "front/message.h"
 
 namespace hakmem {
+
+// More owners at a time than a thread usually frees for; a conflict only sends a message early.
+inline constexpr uint32_t kOpenMessages = 8;
 
 struct CacheFront {
   // make_tag(owner, class 0): a slot's tag XOR this is the class, if the slot is this cache's.
@@ -21,8 +25,21 @@ struct CacheFront {
   void** tops[kClasses];
   void** limits[kClasses];
 
-  constexpr CacheFront(uint32_t my_tag, void** empty_stack) : tag(my_tag), tops{}, limits{} {
+  // Messages being written, by owner; kNoMessage where there is none.
+  Message* open[kOpenMessages];
+
+  constexpr CacheFront(uint32_t my_tag, void** empty_stack, Message* no_message)
+      : tag(my_tag), tops{}, limits{}, open{} {
     for (uint32_t i = 0; i < kClasses; ++i) tops[i] = limits[i] = empty_stack;
+    for (Message*& message : open) message = no_message;
+  }
+
+  // The open message that a block with this tag can be appended to, with room for one more after it;
+  // nullptr when there is none. Large blocks do not travel.
+  Message* message_for(uint32_t block_tag) const {
+    Message* message = open[(block_tag >> kTagClassBits) % kOpenMessages];
+    if ((block_tag ^ message->owner_tag) >= kFirstLargeClass) return nullptr;
+    return message->count < Message::kCapacity - 1 ? message : nullptr;
   }
 
   // nullptr when the stack is empty.
@@ -49,9 +66,13 @@ struct CacheFront {
 };
 
 // Read-only caches whose every stack is empty and whose tag matches nothing, so that neither
-// "is this thread known?" nor "has it left?" costs the fast path a branch.
+// "is this thread known?" nor "has it left?" nor "is this a handler?" costs the fast path a branch.
 extern const CacheFront kEmptyFront;     // before the first allocation of a thread
 extern const CacheFront kDepartedFront;  // after its exit handler ran
+extern const CacheFront kBusyFront;      // while it is inside a slow path: only signal handlers see it
+
+// Fits no block; never written.
+Message* no_message();
 
 // Where the tops of classes that have no stack yet point.
 void** empty_stack();

@@ -37,6 +37,7 @@ ThreadCache* CacheList::take_over() {
 }
 
 void CacheList::park(ThreadCache* cache) {
+  cache->set_owner_thread(0);
   cache->set_parked(true);
   os::LockGuard guard(lock_);
   link_parked(cache);
@@ -82,14 +83,15 @@ bool CacheList::drain_parked() {
   return found;
 }
 
-void CacheList::park_all_but(ThreadCache* mine) {
+void CacheList::park_all_but(uintptr_t owner_thread) {
   parked_first_ = nullptr;
   parked_count_.store(0, std::memory_order_relaxed);
   for (std::atomic<int32_t>& count : adoptable_) count.store(0, std::memory_order_relaxed);
   for_each([&](ThreadCache& cache) {
-    if (&cache == mine) return;
+    if (cache.owner_thread() == owner_thread) return;
     if (!cache.is_parked()) cache.orphan();
     cache.set_parked(true);
+    cache.set_owner_thread(0);
     link_parked(&cache);
   });
 }

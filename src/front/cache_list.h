@@ -61,8 +61,8 @@ class CacheList {
   }
 
   os::Lock& lock() { return lock_; }
-  // In the child of fork: every cache but `mine` has lost its thread.
-  void park_all_but(ThreadCache* mine);
+  // In the child of fork: every cache but this thread's has lost its thread.
+  void park_all_but(uintptr_t owner_thread);
 
  private:
   // Ids 1 .. 16 million in leaves of 4 096 pointers.

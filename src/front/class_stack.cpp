@@ -71,6 +71,7 @@ void ThreadCache::set_capacity(ClassIndex c, uint32_t capacity) {
 
 void ThreadCache::grow(ClassIndex c) {
   ClassState& state = state_of(c);
+  if (state.bottom == nullptr) return;
   uint32_t wanted = state.capacity * 2u + 1;
   if (wanted > capacity_max(c)) wanted = capacity_max(c);
   if (wanted <= state.capacity) return;
@@ -149,6 +150,7 @@ void ThreadCache::drop_stack(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) return;
   flush(c, 0);
+  state.flushed = false;
   budget().hand_back(granted_for(c, state.capacity));
   void** array = state.bottom;
   const Bytes bytes = array_bytes(state.room);
@@ -185,8 +187,8 @@ void ThreadCache::settle_orphan() {
     }
     drop_stack(c);
   }
-  for (Message*& message : open_) {
-    if (message != nullptr && message->count != 0) --message->count;
+  for (Message* message : open) {
+    if (message != no_message() && message->count != 0) --message->count;
   }
   send_all();
 }
@@ -209,14 +211,14 @@ void ThreadCache::visit_cached(void* context, VisitBlock visit) const {
       visit(context, entry == state.fence ? state.fenced_block : state.bottom[entry], id_);
     }
   }
-  for (const Message* message : open_) {
-    for (uint32_t i = 0; message != nullptr && i < message->count; ++i) {
-      visit(context, message->blocks[i], OwnerId(message->owner));
+  for (const Message* message : open) {
+    for (uint32_t i = 0; i < message->count; ++i) {
+      visit(context, message->blocks[i], message->owner());
     }
   }
   for (const Message* message = inbox_.peek(); message != nullptr; message = message->next) {
     for (uint32_t i = 0; i < message->count; ++i) {
-      visit(context, message->blocks[i], OwnerId(message->owner));
+      visit(context, message->blocks[i], message->owner());
     }
   }
 }

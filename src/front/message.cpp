@@ -9,7 +9,7 @@ Message* new_message(OwnerId owner) {
   if (message == nullptr) return nullptr;
   message->next = nullptr;
   message->count = 0;
-  message->owner = owner.count();
+  message->owner_tag = make_tag(owner, ClassIndex(0));
   return message;
 }
 

@@ -4,7 +4,7 @@
 // Contract        Addresses travel, memory is not touched. A block in a message has bit 0, so its
 //                 slab cannot become EMPTY and its owner cannot end. An inbox is push by anyone,
 //                 take-all by one: there is no ABA and nothing is lost.
-// Observable      Inbox::has_mail(), the depth push() returns.
+// Observable      Inbox::has_mail(), the load push() returns.
 // Composable      meta_arena. Used by ThreadCache.
 #pragma once
 
@@ -19,25 +19,35 @@ struct Message {
   static constexpr uint32_t kCapacity = 126;
 
   Message* next;
-  uint32_t owner;
+  uint32_t owner_tag;  // make_tag(owner, class 0): a block's tag XOR this is its class, if it fits
   uint32_t count;
   void* blocks[kCapacity];
 
   bool full() const { return count == kCapacity; }
 
+  OwnerId owner() const { return tag_owner(owner_tag); }
+
   void append(void* block) {
-    blocks[count] = block;
+    const uint32_t place = count;
+    blocks[place] = block;
     // sync: fork. A child may find this message half written: the entry comes before the count.
     std::atomic_signal_fence(std::memory_order_release);
-    ++count;
+    count = place + 1;
   }
 };
 static_assert(sizeof(Message) == 1024, "a power of two wastes nothing in the meta arena");
 
 class Inbox {
  public:
-  // Returns about how many messages wait now.
-  uint32_t push(Message* message) {
+  // Messages and bytes of blocks that wait, roughly: a wrong count only makes somebody drain early or
+  // late.
+  struct Load {
+    uint32_t messages;
+    uint32_t kibibytes;
+  };
+
+  // `bytes` of blocks are in the message. Returns the load with it.
+  Load push(Message* message, Bytes bytes) {
     // sync: inbox. release publishes the message (and the sender's last use of its blocks);
     // acquire in take_all() receives it. Nothing is popped singly, so a recycled head is harmless.
     Message* head = head_.load(std::memory_order_relaxed);
@@ -45,11 +55,13 @@ class Inbox {
       message->next = head;
     } while (!head_.compare_exchange_weak(head, message, std::memory_order_release,
                                           std::memory_order_relaxed));
-    return waiting_.fetch_add(1, std::memory_order_relaxed) + 1;
+    const uint64_t added = uint64_t{1} << 32 | (bytes.count() + 1023) >> 10;
+    const uint64_t load = load_.fetch_add(added, std::memory_order_relaxed) + added;
+    return Load{static_cast<uint32_t>(load >> 32), static_cast<uint32_t>(load)};
   }
 
   Message* take_all() {
-    waiting_.store(0, std::memory_order_relaxed);
+    load_.store(0, std::memory_order_relaxed);
     return head_.exchange(nullptr, std::memory_order_acquire);
   }
 
@@ -61,8 +73,7 @@ class Inbox {
 
  private:
   std::atomic<Message*> head_{nullptr};
-  // Roughly how many messages wait: relaxed, a wrong count only makes somebody drain early or late.
-  std::atomic<uint32_t> waiting_{0};
+  std::atomic<uint64_t> load_{0};  // messages << 32 | KiB; relaxed, a hint
 };
 
 // nullptr when the system refuses.

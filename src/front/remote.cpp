@@ -7,8 +7,11 @@ namespace hakmem {
 
 namespace {
 
-// A deeper inbox belongs to a thread that sleeps or frees elsewhere; its senders do its work.
-constexpr uint32_t kInboxDepthMax = 16;
+// A fuller inbox belongs to a thread that sleeps or frees elsewhere; its senders do its work. A few
+// messages are always fine; beyond, what counts is the memory in flight, and the nodes' own.
+constexpr uint32_t kInboxMessagesFree = 16;
+constexpr uint32_t kInboxMessagesMax = 256;
+constexpr uint32_t kInboxKibibytesMax = 4096;
 
 // Blocks that found their stack full are put into bitmaps this many at a time: one lock each.
 constexpr uint32_t kOverflowBatch = 64;
@@ -30,38 +33,45 @@ void ThreadCache::deallocate_remote(uint32_t block_tag, void* block) {
     if (!push(c, block)) deallocate(c, block);
     return;
   }
-  Message*& open = open_[owner.count() % kOpenMessages];
-  if (open == nullptr || open->owner != owner.count()) [[unlikely]] {
+  Message*& message = open[owner.count() % kOpenMessages];
+  if (message->owner() != owner) {
     count_slow_path();
-    if (open != nullptr) send(open);
-    open = new_message(owner);
-    if (open == nullptr) {
+    if (message != no_message()) send(message);
+    message = new_message(owner);
+    if (message == nullptr) {
+      message = no_message();
       return_home(block);
       return;
     }
   }
-  open->append(block);
-  if (open->full()) {
-    send(open);
-    open = nullptr;
+  message->append(block);
+  if (message->full()) {
+    send(message);
+    message = no_message();
   }
 }
 
 void ThreadCache::send(Message* message) {
-  ThreadCache* owner = cache_list().find(OwnerId(message->owner));
+  ThreadCache* owner = cache_list().find(message->owner());
   stats_.messages_sent.add(1);
-  if (owner->inbox_.push(message) > kInboxDepthMax) owner->drain_inbox(false);
+  // Blocks of one message tend to be of one size.
+  const uint32_t first_tag = registry().tag_of(reinterpret_cast<uintptr_t>(message->blocks[0]));
+  const Bytes bytes{message->count * block_bytes(tag_class(first_tag)).count()};
+  const Inbox::Load load = owner->inbox_.push(message, bytes);
+  const bool crowded = load.messages > kInboxMessagesMax ||
+                       (load.messages > kInboxMessagesFree && load.kibibytes > kInboxKibibytesMax);
+  if (crowded) owner->drain_inbox(false);
 }
 
 void ThreadCache::send_all() {
-  for (Message*& message : open_) {
-    if (message == nullptr) continue;
+  for (Message*& message : open) {
+    if (message == no_message()) continue;
     if (message->count == 0) {
       recycle_message(message);
     } else {
       send(message);
     }
-    message = nullptr;
+    message = no_message();
   }
 }
 
@@ -85,7 +95,7 @@ void ThreadCache::receive() {
         report_misuse(Misuse::kInteriorFree, block);
       }
       if (push(ClassIndex(c), block)) continue;
-      classes_[c].flushed = true;  // a larger stack would have kept it
+      if (make_room_for_mail(ClassIndex(c)) && push(ClassIndex(c), block)) continue;
       overflow[overflowed++] = block;
       if (overflowed == kOverflowBatch) {
         put_blocks(overflow, overflowed);
@@ -98,6 +108,13 @@ void ThreadCache::receive() {
     message = next;
   }
   if (overflowed != 0) put_blocks(overflow, overflowed);
+}
+
+// Mail comes in bursts: the stack it goes to may grow at once, not only after a flush.
+bool ThreadCache::make_room_for_mail(ClassIndex c) {
+  if (state_of(c).bottom == nullptr) return materialise(c);
+  grow(c);
+  return tops[c.count()] != limits[c.count()];
 }
 
 bool ThreadCache::drain_inbox(bool wait) {

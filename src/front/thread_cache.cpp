@@ -79,6 +79,9 @@ void* ThreadCache::refill(ClassIndex c) {
 }
 
 void* ThreadCache::take_large(ClassIndex c, SlotCount alignment, bool* zero) {
+  ClassState& state = state_of(c);
+  if (state.flushed) grow(c);
+  state.flushed = false;
   SharedPool::Acquired got =
       pool().acquire(c, id_, near_, alignment, SharedPool::Growth::kForbidden);
   if (got.slab == nullptr) {

@@ -39,7 +39,7 @@ class ThreadCache : public CacheFront {
   using VisitBlock = void (*)(void* context, const void* block, OwnerId home);
 
   explicit ThreadCache(OwnerId id)
-      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack()), id_(id) {}
+      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()), id_(id) {}
 
   OwnerId id() const { return id_; }
   os::Lock& lock() { return lock_; }
@@ -65,6 +65,10 @@ class ThreadCache : public CacheFront {
   // Gives back what nobody needs now: stacks, empty slabs, mail. The cache stays in use.
   void trim();
 
+  // os::thread_identity() of the thread that owns this cache; 0 while parked.
+  uintptr_t owner_thread() const { return owner_thread_; }
+  void set_owner_thread(uintptr_t identity) { owner_thread_ = identity; }
+
   // True once in the life of each owner: its exit handler then waits for another round.
   bool take_exit_round() {
     const bool first = !exit_round_taken_;
@@ -78,18 +82,6 @@ class ThreadCache : public CacheFront {
     ticked_ = false;
     return ticked;
   }
-
-  // --- Re-entry: a signal handler that interrupted this thread inside a slow path.
-
-  bool busy() const { return busy_; }
-  void set_busy(bool busy) {
-    busy_ = busy;
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
-  // A free that came while busy; false when there is no room for it.
-  bool defer_free(void* block);
-  // One deferred block, or nullptr.
-  void* take_deferred();
 
   // --- Anybody who holds no cache's lock.
 
@@ -134,8 +126,6 @@ class ThreadCache : public CacheFront {
   ThreadCache* parked_next = nullptr;
 
  private:
-  static constexpr uint32_t kOpenMessages = 8;
-
   struct ClassState {
     void** bottom = nullptr;       // the NULL under the stack; nullptr while there is no stack
     SlabList slabs;                // with at least one free block; under lock()
@@ -186,6 +176,7 @@ class ThreadCache : public CacheFront {
 
   // remote.cpp: messages.
   void receive();
+  bool make_room_for_mail(ClassIndex c);
   void send(Message* message);
   void send_all();
   void keep_strays(Message* message, Slab** released);
@@ -197,19 +188,15 @@ class ThreadCache : public CacheFront {
   const OwnerId id_;
   os::Lock lock_{os::LockRank::kCache};
   Inbox inbox_;
-  Message* open_[kOpenMessages] = {};
   SuperSlab* near_ = nullptr;  // where the last slab came from
   CacheStats stats_;
   uint32_t slow_paths_left_ = 0;
   Milliseconds last_tick_;
+  uintptr_t owner_thread_ = 0;
   bool ticked_ = false;
   bool exit_round_taken_ = false;
   bool parked_ = false;
   bool orphan_ = false;
-  // Written and read by the owner's frames only, the signal handlers' among them.
-  volatile bool busy_ = false;
-  static constexpr uint32_t kDeferredMax = 16;
-  void* volatile deferred_[kDeferredMax] = {};
   ClassState classes_[kClasses];
 };
 

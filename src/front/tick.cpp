@@ -44,23 +44,4 @@ void ThreadCache::tick(Milliseconds now) {
   ticked_ = true;
 }
 
-bool ThreadCache::defer_free(void* block) {
-  for (void* volatile& place : deferred_) {
-    if (place != nullptr) continue;
-    place = block;
-    return true;
-  }
-  return false;
-}
-
-void* ThreadCache::take_deferred() {
-  for (void* volatile& place : deferred_) {
-    void* block = place;
-    if (block == nullptr) continue;
-    place = nullptr;
-    return block;
-  }
-  return nullptr;
-}
-
 }  // namespace hakmem

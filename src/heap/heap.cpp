@@ -7,6 +7,7 @@
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
 #include "large/huge.h"
+#include "heap/deferred.h"
 #include "heap/foreign.h"
 #include "heap/lifecycle.h"
 
@@ -14,14 +15,20 @@ namespace hakmem::heap {
 
 namespace {
 
-// While this lives, a signal handler that allocates on this thread is served without the cache.
+constinit DeferredFrees g_deferred;
+
+// While this lives, a signal handler on this thread misses every stack and is served without the
+// cache.
 class SlowPath {
  public:
-  explicit SlowPath(ThreadCache* cache) : cache_(cache) { cache_->set_busy(true); }
+  explicit SlowPath(ThreadCache* cache) : cache_(cache) {
+    t_front = const_cast<CacheFront*>(&kBusyFront);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
   ~SlowPath() {
-    cache_->set_busy(false);
-    // What handlers freed meanwhile; each turn empties one of a few places.
-    while (void* block = cache_->take_deferred()) deallocate_slow(block);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    t_front = cache_;
+    if (g_deferred.waiting()) [[unlikely]] g_deferred.take_all(deallocate_slow);
     if (cache_->take_tick_notice()) huge_blocks().purge(os::now_coarse(), false);
   }
   SlowPath(const SlowPath&) = delete;
@@ -55,9 +62,6 @@ void* allocate_class(ClassIndex c, SlotCount alignment, bool* zero) {
     if (lifecycle::departed() && alignment == SlotCount(1)) return allocate_departed(c, zero);
     return allocate_in_handler(block_bytes(c).count(), alignment.count() << kSlotShift, zero);
   }
-  if (cache->busy()) {
-    return allocate_in_handler(block_bytes(c).count(), alignment.count() << kSlotShift, zero);
-  }
   const SlowPath guard(cache);
   return alignment == SlotCount(1) ? cache->allocate(c, zero)
                                    : cache->allocate_aligned(c, alignment, zero);
@@ -75,13 +79,32 @@ void deallocate_departed(uint32_t tag, void* block) {
   ThreadCache::return_home(block);
 }
 
+// The common case of a block that is not this thread's: a message to its owner is open.
+bool append_to_open_message(void* block) {
+  const Reservation& home = registry().primary();
+  const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
+  if (offset >= home.size) return false;
+  CacheFront* front = t_front;
+  // relaxed: see Reservation.
+  Message* message = front->message_for(home.tag_word(offset).load(std::memory_order_relaxed));
+  if (message == nullptr) return false;
+  // A handler that came in between could send the message away: it must see a busy thread.
+  t_front = const_cast<CacheFront*>(&kBusyFront);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  message->append(block);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  t_front = front;
+  if (g_deferred.waiting()) [[unlikely]] g_deferred.take_all(deallocate_slow);
+  return true;
+}
+
 // A block of the reservations; `tag` is its slot's.
 void deallocate_ours(uint32_t tag, void* block) {
   ThreadCache* cache = lifecycle::current_cache();
-  if (cache == nullptr) return deallocate_departed(tag, block);
-  if (cache->busy()) {
-    // Left for later; with no room for it the block is lost, which is the lesser evil.
-    cache->defer_free(block);
+  if (cache == nullptr) {
+    if (lifecycle::departed()) return deallocate_departed(tag, block);
+    // A handler's: left for later. With no room for it the block is lost, the lesser evil.
+    g_deferred.put(block);
     return;
   }
   const uint32_t size_class = tag ^ cache->tag;
@@ -105,7 +128,7 @@ void* allocate_slow(size_t size) {
 }
 
 void deallocate_slow(void* block) {
-  if (block == nullptr) return;
+  if (append_to_open_message(block) || block == nullptr) return;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   if (tag != kUnusedTag) return deallocate_ours(tag, block);
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
@@ -158,14 +181,13 @@ void* allocate_aligned(size_t alignment, size_t size) {
 
 void idle() {
   ThreadCache* cache = lifecycle::current_cache();
-  if (cache == nullptr || cache->busy()) return;
+  if (cache == nullptr) return;
   const SlowPath guard(cache);
   cache->trim();
 }
 
 bool trim() {
-  ThreadCache* cache = lifecycle::current_cache();
-  if (cache != nullptr && cache->busy()) return false;
+  if (lifecycle::busy()) return false;
   idle();
   cache_list().drain_parked();
   cache_list().for_each([](ThreadCache& other) {

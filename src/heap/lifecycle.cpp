@@ -45,11 +45,10 @@ void seal_options() {
 void on_thread_exit(void* value) {
   ThreadCache* cache = static_cast<ThreadCache*>(value);
   if (cache->take_exit_round() && pthread_setspecific(g_key, cache) == 0) return;
-  cache->set_busy(true);
+  t_front = const_cast<CacheFront*>(&kBusyFront);
   cache->retire();
-  cache->set_busy(false);
-  t_front = const_cast<CacheFront*>(&kDepartedFront);
   cache_list().park(cache);
+  t_front = const_cast<CacheFront*>(&kDepartedFront);
 }
 
 void watch_exit_of(ThreadCache* cache) {
@@ -104,8 +103,7 @@ void after_fork_in_child() {
     if (&cache != held.cache) cache.lock().reset_in_child();
   });
   if (!held.list) cache_list().lock().reset_in_child();
-  CacheFront* front = t_front;
-  cache_list().park_all_but(is_constant(front) ? nullptr : static_cast<ThreadCache*>(front));
+  cache_list().park_all_but(os::thread_identity());
   pool().repair_in_child();
 }
 
@@ -130,12 +128,13 @@ ThreadCache* current_cache() {
   CacheFront* front = t_front;
   if (!is_constant(front)) [[likely]]
     return static_cast<ThreadCache*>(front);
-  if (front == &kDepartedFront || interrupted_start()) return nullptr;
+  if (front != &kEmptyFront || interrupted_start()) return nullptr;
   seal_options();
   if (passes_through()) return nullptr;
   if (registry().reservations() == 0) registry().open();
   ThreadCache* cache = cache_list().take_over();
   if (cache == nullptr) return nullptr;
+  cache->set_owner_thread(os::thread_identity());
   t_front = cache;
   watch_exit_of(cache);
   return cache;

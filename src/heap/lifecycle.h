@@ -13,11 +13,15 @@
 namespace hakmem::lifecycle {
 
 // The cache of this thread, made or taken over when it has none. nullptr when the thread has left
-// already (see departed()) or when no memory is to be had.
+// already (departed()), when a handler interrupted it inside a slow path (busy()), or when no memory
+// is to be had.
 ThreadCache* current_cache();
 
 // True after this thread's exit handler ran: it allocates from a parked cache, block by block.
 inline bool departed() { return t_front == &kDepartedFront; }
+
+// True in a signal handler that interrupted a slow path of its own thread.
+inline bool busy() { return t_front == &kBusyFront; }
 
 // True when options send every request to libc's malloc.
 bool passes_through();

@@ -62,9 +62,8 @@ void SharedPool::release(Slab* slab) {
   if (slab->bitmap != &slab->inline_word) {
     meta_arena().release(slab->bitmap, bitmap_bytes(slab->class_index()));
   }
-  for (uint32_t i = 0; i < slots.count(); ++i) {
-    memset(static_cast<void*>(slab + i), 0, sizeof(Slab));
-  }
+  for (uint32_t i = 1; i < slots.count(); ++i) slab[i].head_distance = 0;
+  memset(static_cast<void*>(slab), 0, sizeof(Slab));
   os::LockGuard guard(lock_);
   give_back(super, run_mask(first, slots.count()));
   ++releases_;
@@ -224,7 +223,6 @@ void SharedPool::reindex(SuperSlab* super) {
 bool SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner) {
   const SizeClass& info = class_info(size_class);
   Slab* slab = &run.super->slabs[run.first];
-  memset(static_cast<void*>(slab), 0, sizeof(Slab));
   slab->bitmap = &slab->inline_word;
   if (const Bytes bytes = bitmap_bytes(size_class); bytes.count() != 0) {
     slab->bitmap = static_cast<uint64_t*>(meta_arena().allocate(bytes));
@@ -241,10 +239,8 @@ bool SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner) {
   }
   // Eight colours: neighbouring slabs start their refills in different cache sets.
   slab->start_word = static_cast<uint16_t>(run.first % 8u * slab->words() / 8u);
-  for (uint32_t i = 1; i < run.slots; ++i) {
-    memset(static_cast<void*>(slab + i), 0, sizeof(Slab));
-    slab[i].head_distance = static_cast<uint8_t>(i);
-  }
+  // Of the other slots' records only this is ever not zero.
+  for (uint32_t i = 1; i < run.slots; ++i) slab[i].head_distance = static_cast<uint8_t>(i);
   if (is_large(size_class)) {
     if (run.slots > 1) {
       registry().set_tags(PoolKey(), run.base() + kSlotBytes.count(), SlotCount(run.slots - 1),
