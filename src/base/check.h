@@ -1,9 +1,10 @@
 // base/check.h: assertions.
 //
 // Responsibility  Stop the process where an assumption of ours is broken.
-// Contract        CHECK is always on (where trust ends), DCHECK in debug builds only. Neither
-// allocates. Observable      One line on stderr: what, file, line; then abort. Composable
-// check_failed() is defined by os/process.cpp, because base makes no system calls.
+// Contract        CHECK is always on (where trust ends), DCHECK in debug builds only.
+//                 Neither allocates.
+// Observable      One line on stderr: what, file, line; then abort.
+// Composable      check_failed() is defined by os/process.cpp: base makes no system calls.
 #pragma once
 
 namespace hakmem {

@@ -1,9 +1,10 @@
 // base/units.h: numbers that know what they count.
 //
 // Responsibility  Keep bytes, slots, classes and owners apart at compile time.
-// Contract        Construction is explicit, count() converts back by name; no arithmetic across
-// units. Observable      Nothing: a Quantity compiles to its representation. Composable      Needs
-// nothing. Used everywhere.
+// Contract        Construction is explicit, count() converts back by name; no arithmetic
+//                 across units.
+// Observable      Nothing: a Quantity compiles to its representation.
+// Composable      Needs nothing. Used everywhere.
 #pragma once
 
 #include <compare>

@@ -3,7 +3,7 @@
 // Responsibility  Map a request to a class, a class to its block size and its slab.
 // Contract        class_of(n) is the smallest class whose block holds n bytes, for every n up to
 //                 kLargeMax; block_index() is exact for every offset in a slab (asserted below).
-//                 16-byte steps to 128, 8 classes a doubling to 1 KiB, 4 a doubling to 2 MiB.
+//                 16-byte steps to 128, then 8 classes a doubling to 2 MiB.
 // Observable      kClassTable.
 // Composable      config/geometry. Used by superslab, pool, front, large, heap.
 #pragma once
@@ -20,9 +20,9 @@ inline constexpr size_t kMidMax = size_t{32} << 10;
 inline constexpr size_t kLargeMax = size_t{2} << 20;
 inline constexpr uint32_t kMidBlocksMin = 8;
 
-inline constexpr uint32_t kClasses = 76;
+inline constexpr uint32_t kClasses = 120;
 inline constexpr uint32_t kTinyClasses = 32;
-inline constexpr uint32_t kFirstLargeClass = 52;
+inline constexpr uint32_t kFirstLargeClass = 72;
 
 // Multiplying by ceil(2^40 / size) and shifting replaces the division that finds a block's index.
 inline constexpr uint32_t kReciprocalShift = 40;
@@ -34,22 +34,23 @@ struct SizeClass {
   uint64_t reciprocal;
 };
 
-constexpr uint32_t class_index_computed(size_t size) {
-  if (size <= 128) return size == 0 ? 0 : static_cast<uint32_t>((size - 1) / 16);
+// Class of 129 .. kLargeMax bytes: the doubling times eight, plus the leading four bits of the last
+// byte's offset. The doubling from 128 to 256 begins at class 8.
+constexpr uint32_t class_index_in_doubling(size_t size) {
   const size_t last = size - 1;
-  const uint32_t top = static_cast<uint32_t>(std::bit_width(last)) - 1;
-  if (size <= kTinyMax) return 8 + (top - 7) * 8 + static_cast<uint32_t>((last >> (top - 3)) & 7);
-  return kTinyClasses + (top - 10) * 4 + static_cast<uint32_t>((last >> (top - 2)) & 3);
+  const uint32_t top = 63u ^ static_cast<uint32_t>(std::countl_zero(uint64_t{last}));
+  return (top - 7) * 8 + static_cast<uint32_t>(last >> (top - 3));
+}
+
+constexpr uint32_t class_index_computed(size_t size) {
+  if (size > 128) return class_index_in_doubling(size);
+  return size == 0 ? 0 : static_cast<uint32_t>((size - 1) / 16);
 }
 
 constexpr size_t class_block_bytes(uint32_t index) {
   if (index < 8) return (index + 1) * size_t{16};
-  if (index < kTinyClasses) {
-    const uint32_t doubling = (index - 8) / 8;
-    return (size_t{128} << doubling) + ((index - 8) % 8 + 1) * (size_t{16} << doubling);
-  }
-  const uint32_t doubling = (index - kTinyClasses) / 4;
-  return (size_t{1024} << doubling) + ((index - kTinyClasses) % 4 + 1) * (size_t{256} << doubling);
+  const uint32_t doubling = (index - 8) / 8;
+  return (size_t{128} << doubling) + ((index - 8) % 8 + 1) * (size_t{16} << doubling);
 }
 
 constexpr SizeClass make_size_class(uint32_t index) {
@@ -87,11 +88,7 @@ inline ClassIndex tiny_class_of(size_t size) {
 }
 
 // size in kTinyMax + 1 .. kLargeMax.
-inline ClassIndex mid_class_of(size_t size) {
-  const size_t last = size - 1;
-  const uint32_t top = 63u ^ static_cast<uint32_t>(__builtin_clzll(last));
-  return ClassIndex(kTinyClasses - 40 - 4 + top * 4 + static_cast<uint32_t>(last >> (top - 2)));
-}
+inline ClassIndex mid_class_of(size_t size) { return ClassIndex(class_index_in_doubling(size)); }
 
 inline ClassIndex class_of(size_t size) {
   return size <= kTinyMax ? tiny_class_of(size) : mid_class_of(size);

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "superslab/meta_arena.h"
+#include "front/message.h"
 #include "front/thread_cache.h"
 
 namespace hakmem {
@@ -60,27 +61,34 @@ ThreadCache* CacheList::any_parked() {
   return parked_first_;
 }
 
-Slab* CacheList::adopt(ClassIndex size_class, OwnerId adopter) {
-  if (adoptable(size_class) <= 0) return nullptr;
+bool CacheList::adopt(ClassIndex size_class, ThreadCache* adopter) {
+  if (adoptable(size_class) <= 0) return false;
   os::LockGuard guard(lock_);
+  os::LockGuard own(adopter->lock());
   for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
-    if (Slab* slab = cache->give_for_adoption(size_class, adopter); slab != nullptr) return slab;
+    if (cache->give_for_adoption(size_class, adopter)) return true;
   }
-  return nullptr;
+  return false;
 }
 
-bool CacheList::drain_parked() {
-  if (parked() == 0) return false;
-  bool found = false;
-  os::LockGuard guard(lock_);
-  for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
-    if (cache->is_orphan()) {
-      cache->settle_orphan();
-      found = true;
+void CacheList::drain_parked() {
+  if (parked() == 0) return;
+  // One chain of what was adopted meanwhile, returned when no lock is held.
+  Message* strays = nullptr;
+  {
+    os::LockGuard guard(lock_);
+    for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
+      if (cache->is_orphan()) cache->settle_orphan();
+      Message* more = cache->drain_inbox(false);
+      while (more != nullptr) {
+        Message* next = more->next;
+        more->next = strays;
+        strays = more;
+        more = next;
+      }
     }
-    found |= cache->drain_inbox(false);
   }
-  return found;
+  ThreadCache::return_strays(strays);
 }
 
 void CacheList::park_all_but(uintptr_t owner_thread) {

@@ -5,7 +5,7 @@
 // Contract        A cache keeps its id for ever. A parked cache belongs to the list; take_over()
 // gives
 //                 it to one thread. adoptable() counts the listed slabs of parked caches. Lock rank
-//                 kList; a cache's lock is only tried while it is held (fork excepted).
+//                 kList; a parked cache's lock is only tried while it is held (fork excepted).
 // Observable      count(), parked(), adoptable().
 // Composable      ThreadCache, meta_arena. Used by ThreadCache (adopt), heap (lifecycle), observe.
 #pragma once
@@ -18,7 +18,6 @@
 namespace hakmem {
 
 class ThreadCache;
-struct Slab;
 
 class CacheList {
  public:
@@ -36,11 +35,11 @@ class CacheList {
   // For a thread without a cache: one that stays parked, locked by the caller's later calls.
   ThreadCache* any_parked();
 
-  // Takes a partly free slab of some parked cache for `adopter`, or nullptr.
-  Slab* adopt(ClassIndex size_class, OwnerId adopter);
+  // Moves a partly free slab of some parked cache to the adopter's list; false when there is none.
+  bool adopt(ClassIndex size_class, ThreadCache* adopter);
 
-  // Mail of parked caches goes into their bitmaps. True when any cache had some.
-  bool drain_parked();
+  // Mail of parked caches goes into their bitmaps.
+  void drain_parked();
 
   // relaxed: a hint that saves the search.
   void note_adoptable(ClassIndex size_class, int32_t slabs) {

@@ -60,7 +60,7 @@ void ThreadCache::send(Message* message) {
   const Inbox::Load load = owner->inbox_.push(message, bytes);
   const bool crowded = load.messages > kInboxMessagesMax ||
                        (load.messages > kInboxMessagesFree && load.kibibytes > kInboxKibibytesMax);
-  if (crowded) owner->drain_inbox(false);
+  if (crowded) return_strays(owner->drain_inbox(false));
 }
 
 void ThreadCache::send_all() {
@@ -117,27 +117,41 @@ bool ThreadCache::make_room_for_mail(ClassIndex c) {
   return tops[c.count()] != limits[c.count()];
 }
 
-bool ThreadCache::drain_inbox(bool wait) {
-  if (!inbox_.has_mail()) return false;
+Message* ThreadCache::drain_inbox(bool wait) {
+  if (!inbox_.has_mail()) return nullptr;
   if (wait) {
     lock_.lock();
   } else if (!lock_.try_lock()) {
-    return false;
+    return nullptr;
   }
   Slab* released = nullptr;
-  Message* first = inbox_.take_all();
-  for (Message* message = first; message != nullptr; message = message->next) {
+  Message* waiting = inbox_.take_all();
+  for (Message* message = waiting; message != nullptr; message = message->next) {
     keep_strays(message, &released);
   }
   lock_.unlock();
   release_chain(released);
-  while (first != nullptr) {
-    for (uint32_t i = 0; i < first->count; ++i) return_home(first->blocks[i]);
-    Message* next = first->next;
-    recycle_message(first);
-    first = next;
+  Message* strays = nullptr;
+  while (waiting != nullptr) {
+    Message* next = waiting->next;
+    if (waiting->count == 0) {
+      recycle_message(waiting);
+    } else {
+      waiting->next = strays;
+      strays = waiting;
+    }
+    waiting = next;
   }
-  return true;
+  return strays;
+}
+
+void ThreadCache::return_strays(Message* strays) {
+  while (strays != nullptr) {
+    for (uint32_t i = 0; i < strays->count; ++i) return_home(strays->blocks[i]);
+    Message* next = strays->next;
+    recycle_message(strays);
+    strays = next;
+  }
 }
 
 // Under lock(). Puts what is this cache's into the bitmaps; what was adopted by another cache stays

@@ -128,17 +128,20 @@ void ThreadCache::return_home(void* block) {
   }
 }
 
-Slab* ThreadCache::give_for_adoption(ClassIndex c, OwnerId adopter) {
-  if (!lock_.try_lock()) return nullptr;
+// Both locks are held from the first tag to the listing: in between, a late free could fill the slab
+// and release it under the adopter's name.
+bool ThreadCache::give_for_adoption(ClassIndex c, ThreadCache* adopter) {
+  if (!lock_.try_lock()) return false;
   ClassState& state = state_of(c);
   Slab* slab = state.slabs.first();
   if (slab != nullptr) {
     unlist(slab);
     if (state.kept == slab) state.kept = nullptr;
-    pool().adopt(slab, adopter);
+    pool().adopt(slab, adopter->id());
+    adopter->list(slab, true);
   }
   lock_.unlock();
-  return slab;
+  return slab != nullptr;
 }
 
 void ThreadCache::set_parked(bool parked) {

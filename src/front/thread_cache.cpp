@@ -120,32 +120,36 @@ uint32_t ThreadCache::take_from_list(ClassIndex c, void** end, uint32_t want) {
   return taken;
 }
 
+// After the list was found empty.
 uint32_t ThreadCache::take_from_new_slab(ClassIndex c, void** end, uint32_t want) {
-  Slab* slab = find_slab(c);
-  if (slab == nullptr) return 0;
-  os::LockGuard guard(lock_);
-  // Somebody may have drained a block into an adopted slab before this lock was taken.
-  if (!slab->listed && slab->free_count != 0) list(slab, true);
-  return take_from_list(c, end, want);
+  // A turn comes to nothing only when an adopted slab became wholly free and was released before this
+  // lock was taken.
+  while (find_slab(c)) {
+    os::LockGuard guard(lock_);
+    if (const uint32_t taken = take_from_list(c, end, want); taken != 0) return taken;
+  }
+  return 0;
 }
 
-// From a parked cache, from what the pool has, and only then from the system.
-Slab* ThreadCache::find_slab(ClassIndex c) {
+// Puts a slab on the list: from a parked cache, from what the pool has, and only then from the system.
+bool ThreadCache::find_slab(ClassIndex c) {
   for (const SharedPool::Growth growth :
        {SharedPool::Growth::kForbidden, SharedPool::Growth::kAllowed}) {
-    if (Slab* slab = cache_list().adopt(c, id_); slab != nullptr) {
+    if (cache_list().adopt(c, this)) {
       stats_.slabs_adopted.add(1);
-      return slab;
+      return true;
     }
     const SharedPool::Acquired got = pool().acquire(c, id_, near_, SlotCount(1), growth);
     if (got.slab != nullptr) {
       stats_.slabs_acquired.add(1);
       near_ = registry().superslab_of(got.slab->base);
-      return got.slab;
+      os::LockGuard guard(lock_);
+      list(got.slab, true);
+      return true;
     }
     if (growth == SharedPool::Growth::kForbidden) cache_list().drain_parked();
   }
-  return nullptr;
+  return false;
 }
 
 void ThreadCache::deallocate(ClassIndex c, void* block) {
@@ -178,7 +182,7 @@ void ThreadCache::flush(ClassIndex c, uint32_t keep) {
 
 void ThreadCache::trim() {
   send_all();
-  drain_inbox(true);
+  return_strays(drain_inbox(true));
   for (uint32_t i = 0; i < kClasses; ++i) drop_stack(ClassIndex(i));
   release_kept_slabs();
 }

@@ -85,9 +85,11 @@ class ThreadCache : public CacheFront {
 
   // --- Anybody who holds no cache's lock.
 
-  // Moves waiting messages into the bitmaps. `wait` false: gives up when the lock is taken.
-  // True when there were any.
-  bool drain_inbox(bool wait);
+  // Moves waiting messages into the bitmaps. `wait` false: gives up when the lock is taken. Returns
+  // what is to be returned with return_strays() when no lock is held: messages whose blocks another
+  // cache owns by now.
+  Message* drain_inbox(bool wait);
+  static void return_strays(Message* strays);
 
   // Takes one block past the stacks, for a thread that has no cache any more; nullptr when none.
   void* borrow_block(ClassIndex size_class, bool* zero);
@@ -95,9 +97,9 @@ class ThreadCache : public CacheFront {
   // Puts a block straight into the bitmap of the cache that owns it.
   static void return_home(void* block);
 
-  // Takes a partly free slab of this parked cache for `adopter`; nullptr when there is none or the
-  // cache is busy.
-  Slab* give_for_adoption(ClassIndex size_class, OwnerId adopter);
+  // Moves a partly free slab of this parked cache to the adopter, whose lock is held; false when
+  // there is none or the cache is busy.
+  bool give_for_adoption(ClassIndex size_class, ThreadCache* adopter);
 
   // Empty slabs kept for the next refill go to the pool.
   void release_kept_slabs();
@@ -151,7 +153,7 @@ class ThreadCache : public CacheFront {
   void* take_large(ClassIndex c, SlotCount alignment, bool* zero);
   void* take_without_stack(ClassIndex c);
   uint32_t take_from_list(ClassIndex c, void** end, uint32_t want);
-  Slab* find_slab(ClassIndex c);
+  bool find_slab(ClassIndex c);
   uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
   void flush(ClassIndex c, uint32_t keep);
 

@@ -191,7 +191,7 @@ bool trim() {
   idle();
   cache_list().drain_parked();
   cache_list().for_each([](ThreadCache& other) {
-    other.drain_inbox(true);
+    ThreadCache::return_strays(other.drain_inbox(true));
     other.release_kept_slabs();
   });
   Bytes returned = pool().purge_all();

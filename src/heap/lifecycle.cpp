@@ -57,7 +57,7 @@ void watch_exit_of(ThreadCache* cache) {
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
-  bool list, huge, grow, pool, meta;
+  bool list, huge, purge, grow, pool, meta;
   ThreadCache* cache;
 };
 constinit ForkHeld g_fork_held{};
@@ -75,6 +75,7 @@ void before_fork() {
     if (lock_unless_mine(cache.lock())) held.cache = &cache;
   });
   held.huge = lock_unless_mine(huge_blocks().lock());
+  held.purge = lock_unless_mine(pool().purge_lock());
   held.grow = lock_unless_mine(pool().grow_lock());
   held.pool = lock_unless_mine(pool().lock());
   held.meta = lock_unless_mine(meta_arena().lock());
@@ -86,6 +87,7 @@ void after_fork_in_parent() {
   if (!held.meta) meta_arena().lock().unlock();
   if (!held.pool) pool().lock().unlock();
   if (!held.grow) pool().grow_lock().unlock();
+  if (!held.purge) pool().purge_lock().unlock();
   if (!held.huge) huge_blocks().lock().unlock();
   cache_list().for_each([&held](ThreadCache& cache) {
     if (&cache != held.cache) cache.lock().unlock();
@@ -98,6 +100,7 @@ void after_fork_in_child() {
   if (!held.meta) meta_arena().lock().reset_in_child();
   if (!held.pool) pool().lock().reset_in_child();
   if (!held.grow) pool().grow_lock().reset_in_child();
+  if (!held.purge) pool().purge_lock().reset_in_child();
   if (!held.huge) huge_blocks().lock().reset_in_child();
   cache_list().for_each([&held](ThreadCache& cache) {
     if (&cache != held.cache) cache.lock().reset_in_child();

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "os/pages.h"
 #include "os/process.h"
+#include "superslab/registry.h"
 #include "config/config.h"
 #include "config/geometry.h"
 
@@ -17,8 +18,10 @@ constexpr uintptr_t kNeverUsed = 0;
 constexpr uintptr_t kTombstone = 1;
 // Half of it is more than the threads that can be between make_room() and insert().
 constexpr size_t kInitialCapacity = 4096;
-constexpr size_t kRetainBlockMax = size_t{64} << 20;
-constexpr size_t kRetainBytesMax = size_t{64} << 20;
+// Retained pages are the peak of a small process, so they are a share of the heap: 1/16 of it, or a
+// block or two.
+constexpr size_t kRetainBytesMin = size_t{5} << 20;
+constexpr size_t kRetainShare = 16;
 // A retained block may be this much larger than what is asked for: 1/4.
 constexpr size_t kFitSlackShift = 2;
 
@@ -120,6 +123,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
       return block;
     }
   }
+  make_way(mapped.count());
   void* block = os::map(mapped, aligned);
   if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
     block = os::map(mapped, aligned);
@@ -164,8 +168,10 @@ bool HugeBlocks::release(void* block) {
 
 // Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size) {
-  if (config().decay_ms == 0 || size > kRetainBlockMax) return false;
-  if (retained_count_ == kRetainedMax || retained_bytes_ + size > kRetainBytesMax) return false;
+  if (config().decay_ms == 0 || retained_count_ == kRetainedMax) return false;
+  const size_t share = (registry().committed().count() + live_bytes_) / kRetainShare;
+  const size_t limit = share < kRetainBytesMin ? kRetainBytesMin : share;
+  if (retained_bytes_ + size > limit) return false;
   retained_[retained_count_++] = Retained{address, size, os::now_coarse()};
   retained_bytes_ += size;
   return true;
@@ -200,23 +206,49 @@ void* HugeBlocks::resize(void* block, Bytes new_size) {
   return moved;
 }
 
+// Under lock_.
+bool HugeBlocks::evict_oldest(Retained* out) {
+  if (retained_count_ == 0) return false;
+  uint32_t oldest = 0;
+  for (uint32_t i = 1; i < retained_count_; ++i) {
+    if (retained_[i].since < retained_[oldest].since) oldest = i;
+  }
+  *out = retained_[oldest];
+  retained_[oldest] = retained_[--retained_count_];
+  retained_bytes_ -= out->size;
+  ++unmaps_;
+  return true;
+}
+
+// Unmaps what did not fit until as much is gone as is about to be mapped.
+Bytes HugeBlocks::make_way(size_t size) {
+  Bytes total;
+  while (total.count() < size) {
+    Retained gone{};
+    {
+      os::LockGuard guard(lock_);
+      if (!evict_oldest(&gone)) break;
+    }
+    os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
+    total += Bytes(gone.size);
+  }
+  return total;
+}
+
 Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
+  if (everything) return make_way(SIZE_MAX);
   const uint64_t keep_ms = config().decay_ms;
+  if (keep_ms == UINT64_MAX) return Bytes(0);
   Bytes total;
   // At most kRetainedMax turns find something.
   for (;;) {
     Retained gone{};
     {
       os::LockGuard guard(lock_);
-      for (uint32_t i = 0; i < retained_count_ && gone.size == 0; ++i) {
-        const Retained& candidate = retained_[i];
-        const bool old = keep_ms != UINT64_MAX && now.count() >= candidate.since.count() &&
-                         (now - candidate.since).count() >= keep_ms;
-        if (!everything && !old) continue;
-        gone = candidate;
-        retained_[i] = retained_[--retained_count_];
-        retained_bytes_ -= gone.size;
-        ++unmaps_;
+      for (uint32_t i = 0; i < retained_count_; ++i) {
+        if (now < retained_[i].since || (now - retained_[i].since).count() < keep_ms) continue;
+        evict_oldest(&gone);
+        break;
       }
     }
     if (gone.size == 0) return total;

@@ -7,7 +7,7 @@
 //                 under the decay time, and are reused when at most a quarter too large. No system
 //                 call under the lock. Lock rank kHuge.
 // Observable      HugeStats.
-// Composable      os/pages, os/lock, config. Used by heap.
+// Composable      os/pages, os/lock, config, registry. Used by heap.
 #pragma once
 
 #include "base/units.h"
@@ -66,6 +66,8 @@ class HugeBlocks {
   bool make_room();
   void* take_retained(size_t size, size_t alignment);
   bool retain(uintptr_t address, size_t size);
+  bool evict_oldest(Retained* out);
+  Bytes make_way(size_t size);
 
   os::Lock lock_{os::LockRank::kHuge};
   // Below: under lock_. Open addressing, power-of-two capacity, half full at most when a block is

@@ -17,7 +17,15 @@
 namespace hakmem::os {
 
 // The order in which locks are taken; see ARCHITECTURE.
-enum class LockRank : uint8_t { kList = 1, kCache = 2, kHuge = 3, kGrow = 4, kPool = 5, kMeta = 6 };
+enum class LockRank : uint8_t {
+  kList = 1,
+  kCache = 2,
+  kHuge = 3,
+  kPurge = 4,
+  kGrow = 5,
+  kPool = 6,
+  kMeta = 7
+};
 
 class Lock {
  public:

@@ -1,9 +1,10 @@
 // os/process.h: what the process was given and how it says something.
 //
 // Responsibility  Environment, auxiliary vector, limits, clocks, stderr, the end of the process.
-// Contract        Nothing here allocates, keeps a descriptor, touches errno or is a cancellation
-// point. Observable      The lines written to stderr. Composable      Raw system calls and
-// getauxval. Used by every box above that needs the outside.
+// Contract        Nothing here allocates, keeps a descriptor, touches errno or is a
+//                 cancellation point.
+// Observable      The lines written to stderr.
+// Composable      Raw system calls and getauxval. Used by every box that needs the outside.
 #pragma once
 
 #include "base/units.h"

@@ -2,7 +2,9 @@
 //
 // Responsibility  A number for the calling thread; futex wait and wake.
 // Contract        thread_identity() is unique among live threads, never 0, and costs one
-// instruction. Observable      Nothing. Composable      Raw system calls. Used by os/lock.
+//                 instruction.
+// Observable      Nothing.
+// Composable      Raw system calls. Used by os/lock.
 #pragma once
 
 #include <atomic>

@@ -57,6 +57,7 @@ Bytes SharedPool::purge_all() { return purge_down_to(SlotCount(0), kNoDeadline);
 // gives back as much as possible; a refused slot becomes EMPTY again and ends the loop.
 Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
   Bytes total;
+  os::LockGuard turn(purge_lock_);
   for (;;) {
     SuperSlab* super = nullptr;
     uint32_t claimed = 0;

@@ -24,6 +24,7 @@ SharedPool& pool() { return g_pool; }
 SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near,
                                          SlotCount alignment, Growth growth) {
   const uint32_t slots = class_info(size_class).slots;
+  bool waited_for_purge = false;
   for (;;) {
     Run run;
     bool zero = false;
@@ -43,8 +44,13 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
       give_back(run.super, run.mask());
       return Acquired{};
     }
-    // Each turn either finds a run in what was committed, or ends here.
-    if (growth == Growth::kForbidden || !grow()) return Acquired{};
+    // Each turn finds a run in what was committed, or waits once for a purge to give up its claims,
+    // or ends here.
+    if (growth == Growth::kForbidden) return Acquired{};
+    if (grow()) continue;
+    if (waited_for_purge) return Acquired{};
+    os::LockGuard wait(purge_lock_);
+    waited_for_purge = true;
   }
 }
 

@@ -74,6 +74,7 @@ class SharedPool {
   PoolStats stats();
   os::Lock& lock() { return lock_; }
   os::Lock& grow_lock() { return grow_lock_; }
+  os::Lock& purge_lock() { return purge_lock_; }
 
  private:
   // A run of slots of one SuperSlab.
@@ -105,6 +106,8 @@ class SharedPool {
   template <SuperSlab::Link SuperSlab::*kLink>
   static void move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run);
 
+  // Held while slots are claimed for purging: whoever finds the pool empty waits for them.
+  os::Lock purge_lock_{os::LockRank::kPurge};
   os::Lock grow_lock_{os::LockRank::kGrow};
   os::Lock lock_{os::LockRank::kPool};
   // Below: under lock_.

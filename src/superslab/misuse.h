@@ -2,9 +2,9 @@
 //
 // Responsibility  One line that says what was freed wrongly, and the end of the process.
 // Contract        Never returns. Reads only the registry; allocates nothing; safe with locks held.
-// Observable      "==PID==ERROR: hakmem: <mistake> on address 0x..." with what is known of the
-// slab. Composable      Registry, os/process. Used by front and heap, wherever a bad pointer
-// surfaces.
+// Observable      "==PID==ERROR: hakmem: <mistake> on address 0x..." with what is
+//                 known of the slab.
+// Composable      Registry, os/process. Used by front and heap, where a bad pointer surfaces.
 #pragma once
 
 namespace hakmem {

@@ -1,0 +1,49 @@
+# libhakmem.so and libhakmem.a.
+
+add_library(hakmem SHARED $<TARGET_OBJECTS:hakmem_boxes> $<TARGET_OBJECTS:hakmem_os>
+                          $<TARGET_OBJECTS:hakmem_api_libc> $<TARGET_OBJECTS:hakmem_api_shared>)
+add_library(hakmem::hakmem ALIAS hakmem)
+set_target_properties(
+  hakmem PROPERTIES LINKER_LANGUAGE C # libc only, no libstdc++
+                    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map
+                    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+target_link_libraries(hakmem PRIVATE hakmem_link_options)
+target_include_directories(hakmem INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
+# The archive has two members. hakmem.o replaces libc's malloc.o as a whole, so it is one object, and
+# what is internal to us is made local in it. Its COMDAT groups are dissolved first: a group whose
+# name became local could otherwise be dropped in favour of a user's group of the same name.
+set(hakmem_archive ${PROJECT_BINARY_DIR}/libhakmem.a)
+set(hakmem_members ${PROJECT_BINARY_DIR}/archive)
+set(hakmem_malloc_objects $<TARGET_OBJECTS:hakmem_boxes> $<TARGET_OBJECTS:hakmem_os>
+                          $<TARGET_OBJECTS:hakmem_api_libc> $<TARGET_OBJECTS:hakmem_api_static>)
+# It takes binutils: LLVM's linker cannot dissolve groups, and CMake prefers that one beside clang.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(HAKMEM_LD ${CMAKE_LINKER} CACHE FILEPATH "GNU ld")
+  set(HAKMEM_OBJCOPY ${CMAKE_OBJCOPY} CACHE FILEPATH "GNU objcopy")
+else()
+  find_program(HAKMEM_LD NAMES ld.bfd ld DOC "GNU ld" REQUIRED)
+  find_program(HAKMEM_OBJCOPY NAMES objcopy DOC "GNU objcopy" REQUIRED)
+endif()
+set(hakmem_merge ${CMAKE_COMMAND} -E env LD=${HAKMEM_LD} OBJCOPY=${HAKMEM_OBJCOPY}
+                 ${PROJECT_SOURCE_DIR}/cmake/merge_objects.sh)
+add_custom_command(
+  OUTPUT ${hakmem_archive}
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${hakmem_members}
+  COMMAND ${hakmem_merge} ${hakmem_members}/hakmem.o ${hakmem_malloc_objects}
+  COMMAND ${hakmem_merge} ${hakmem_members}/hakmem_new.o $<TARGET_OBJECTS:hakmem_api_new>
+  COMMAND ${CMAKE_COMMAND} -E rm -f ${hakmem_archive}
+  COMMAND ${CMAKE_AR} qcsD ${hakmem_archive} ${hakmem_members}/hakmem.o
+          ${hakmem_members}/hakmem_new.o
+  DEPENDS ${hakmem_malloc_objects} $<TARGET_OBJECTS:hakmem_api_new>
+          ${PROJECT_SOURCE_DIR}/cmake/merge_objects.sh
+  COMMENT "Merging libhakmem.a"
+  COMMAND_EXPAND_LISTS VERBATIM)
+add_custom_target(hakmem_static ALL DEPENDS ${hakmem_archive})
+
+add_library(hakmem::static STATIC IMPORTED GLOBAL)
+set_target_properties(
+  hakmem::static PROPERTIES IMPORTED_LOCATION ${hakmem_archive}
+                            INTERFACE_INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/include)
+add_dependencies(hakmem::static hakmem_static)

@@ -1,0 +1,272 @@
+/* locks.pml: lock ranks and fork (DESIGN 3.5, 3.7, 3.8, section 5).
+ *
+ * Ranks: list (0) -> cache 0 (1) -> cache 1 (2) -> cache 2, parked (3) -> grow (4) -> pool (5) -> meta (6).
+ * Two workers with caches 0 and 1, cache 2 parked, a scavenger, a forker. A lock is taken blocking only
+ * with nothing of its rank or above held; everything else is a try. Fork copies the locks as they are
+ * into the child, where only the forker's thread goes on.
+ *
+ * Properties
+ *   P1  No deadlock: no invalid end state, whoever waits for whom.
+ *   P2  Ranks: a blocking take is never made with a lock of the same or a higher number held.
+ *   P3  No system call with a cache's, the pool's or meta's lock held, nor with a lock held that somebody
+ *       waits for with a cache's lock in his hand: so `grow` is never taken with a cache lock held.
+ *   P4  The child of fork finds every lock free and can do a refill, a growth and a take-over.
+ *
+ * What follows for a refill that finds nothing: drop the own lock, grow (commit slots and metadata
+ * ahead, with `grow` alone), take the own lock again, look again. Parked caches are walked with the
+ * own lock dropped; with it held, the list's lock is only tried. The draining sender holds one cache
+ * lock, so what it forwards may neither drain nor block on the list: mail is announced without a lock.
+ *
+ * Found on the way: the order of the caches matters to nobody as long as every other thread holds at most
+ * one of them blocking, and the list's lock serialises those who take all; rising order is kept as a habit.
+ *
+ * Mutants: 1 adopter blocks on the other cache, 2 walker holds its own cache and blocks on the list,
+ * 3 fork takes the caches before the list, 4 fork takes pool before the caches, 5 fork forgets meta,
+ * 6 parker holds its cache and blocks on the list, 7 growth under the own cache lock, 8 metadata grows
+ * under the pool's lock, 9 nested drain blocks, 10 fork forgets grow, 11 child does not unlock.
+ */
+#ifndef ROUNDS1
+#define ROUNDS1 2                 /* actions of the first worker, of the second */
+#endif
+#ifndef ROUNDS2
+#define ROUNDS2 1
+#endif
+#define LIST 0
+#define CACHE(c) (1 + (c))
+#define GROW 4
+#define POOL 5
+#define META 6
+#define NLOCK 7
+
+byte lock[NLOCK];                 /* 0 free, else who + 1 */
+byte child[NLOCK];                /* the child's memory */
+byte parked = 4;                  /* mask of parked caches, under LIST to change */
+byte done;
+short held[4];                    /* ghost: mask of the locks each thread holds */
+
+#if defined(MUTANT_1) || defined(MUTANT_2) || defined(MUTANT_3) || defined(MUTANT_4) || \
+    defined(MUTANT_6) || defined(MUTANT_9)
+#define RANKED(x) true            /* let the deadlock itself be found, not the broken rank */
+#else
+#define RANKED(x) ((held[me] >> (x)) == 0)
+#endif
+
+inline take(x)
+{
+  assert(RANKED(x));
+  atomic { lock[x] == 0 -> lock[x] = me + 1; held[me] = held[me] | (1 << (x)) }
+}
+inline try(x)                     /* leaves the answer in got */
+{
+  atomic {
+    if
+    :: lock[x] == 0 -> lock[x] = me + 1; held[me] = held[me] | (1 << (x)); got = 1
+    :: else -> got = 0
+    fi
+  }
+}
+inline drop(x)
+{
+  atomic { assert(lock[x] == me + 1); lock[x] = 0; held[me] = held[me] & ~(1 << (x)) }
+}
+inline system_call()              /* P3 */
+{
+  assert((held[me] & ((1 << CACHE(0)) | (1 << CACHE(1)) | (1 << CACHE(2)) | (1 << POOL) | (1 << META))) == 0)
+}
+
+inline acquire_slot()             /* pool, and a bitmap from metadata that is already committed */
+{
+  take(POOL);
+  take(META);
+#ifdef MUTANT_8
+  system_call();
+#endif
+  drop(META);
+  drop(POOL)
+}
+
+inline grow()
+{
+  assert((held[me] & 14) == 0);   /* P3 */
+  take(GROW);
+  system_call();
+  take(POOL); drop(POOL);
+  take(META); drop(META);
+  drop(GROW)
+}
+
+inline drain_try(x)               /* a sender, or a drainer that forwards: never blocks on a cache */
+{
+#ifdef MUTANT_9
+  take(x); got = 1;
+#else
+  try(x);
+#endif
+  if
+  :: got ->
+       got = 0;
+       if                         /* the last self was set: release */
+       :: take(POOL); drop(POOL)
+       :: true
+       fi;
+#ifdef MUTANT_9
+       if
+       :: x == CACHE(0) -> take(CACHE(1)); drop(CACHE(1))
+       :: x == CACHE(1) -> take(CACHE(0)); drop(CACHE(0))
+       fi;
+#endif
+       drop(x)
+  :: else
+  fi
+}
+
+inline refill(x, other)
+{
+  take(x);
+  if
+  :: acquire_slot()
+  :: true ->                      /* adopt from a parked cache, list lock only tried */
+       try(LIST);
+       if
+       :: got ->
+            got = 0;
+#ifdef MUTANT_1
+            drop(LIST);
+            take(other); drop(other);
+#else
+            try(CACHE(2));
+            if
+            :: got -> got = 0; drop(CACHE(2))
+            :: else
+            fi;
+            drop(LIST)
+#endif
+       :: else
+       fi
+#ifdef MUTANT_7
+  :: grow()
+#endif
+  :: true
+  fi;
+#ifdef MUTANT_2
+  take(LIST); take(CACHE(2)); drop(CACHE(2)); drop(LIST);
+#endif
+  drop(x);
+  if                              /* still nothing: the own lock is dropped first */
+  :: take(LIST); try(CACHE(2)); if :: got -> got = 0; drop(CACHE(2)) :: else fi; drop(LIST)
+  :: grow()
+  :: true
+  fi
+}
+
+inline park(x, self)               /* thread exit, then the next thread of this process takes it over */
+{
+#ifdef MUTANT_6
+  take(x); take(LIST); parked = parked | self; drop(LIST); drop(x);
+#else
+  take(LIST); take(x); parked = parked | self; drop(x); drop(LIST);
+#endif
+  take(LIST); take(x); parked = parked & ~self; drop(x); drop(LIST)
+}
+
+proctype Worker(byte me; byte rounds; byte mine; byte other; byte self)
+{
+  bool got;
+  do
+  :: rounds > 0 -> rounds--;
+       if
+       :: true -> refill(mine, other)
+       :: true -> drain_try(other)
+       :: true -> drain_try(CACHE(2))
+       :: true -> park(mine, self)
+       :: take(META); drop(META)  /* a batch of message nodes, with no other lock */
+       fi
+  :: rounds == 0 -> break
+  od;
+  done++
+}
+
+proctype Scavenger(byte me)       /* blocks on one cache at a time, holding nothing else */
+{
+  byte x;
+  bool got;
+  if
+  :: x = CACHE(0)
+  :: x = CACHE(1)
+  :: x = CACHE(2)
+  fi;
+  take(x); drop(x);               /* claim */
+  system_call();
+  take(x); take(POOL); drop(POOL); drop(x);
+  done++
+}
+
+inline child_take(x) { atomic { child[x] == 0 -> child[x] = me + 1 } }
+inline child_drop(x) { atomic { assert(child[x] == me + 1); child[x] = 0 } }
+
+proctype Forker(byte me)
+{
+  byte x;
+#ifndef MUTANT_3
+  take(LIST);
+#endif
+#if defined(MUTANT_3)
+  take(CACHE(0)); take(CACHE(1)); take(CACHE(2)); take(LIST); take(GROW); take(POOL);
+#elif defined(MUTANT_4)
+  take(POOL); take(CACHE(0)); take(CACHE(1)); take(CACHE(2)); take(GROW);
+#else
+  take(CACHE(0)); take(CACHE(1)); take(CACHE(2));
+#ifndef MUTANT_10
+  take(GROW);
+#endif
+  take(POOL);
+#endif
+#ifndef MUTANT_5
+  take(META);
+#endif
+  d_step {                        /* fork */
+    x = 0;
+    do
+    :: x < NLOCK -> child[x] = lock[x]; x++
+    :: else -> break
+    od;
+    x = 0
+  };
+#ifndef MUTANT_11
+  d_step {                        /* the child's half of the handler drops what the forker held */
+    do
+    :: x < NLOCK -> child[x] = (child[x] == me + 1 -> 0 : child[x]); x++
+    :: else -> break
+    od;
+    x = 0
+  };
+#endif
+#ifndef MUTANT_5
+  drop(META);
+#endif
+  drop(POOL);
+#ifndef MUTANT_10
+  drop(GROW);
+#endif
+  drop(CACHE(2)); drop(CACHE(1)); drop(CACHE(0)); drop(LIST);
+  /* and the child lives on: take-over, refill, growth */
+  child_take(LIST); child_take(CACHE(0)); child_take(CACHE(1)); child_take(CACHE(2));
+  child_take(GROW); child_take(POOL); child_take(META);
+  child_drop(META); child_drop(POOL); child_drop(GROW);
+  child_drop(CACHE(2)); child_drop(CACHE(1)); child_drop(CACHE(0)); child_drop(LIST);
+  done++
+}
+
+init
+{
+  byte x;
+  atomic {
+    run Worker(0, ROUNDS1, CACHE(0), CACHE(1), 1); run Worker(1, ROUNDS2, CACHE(1), CACHE(0), 2);
+    run Scavenger(2); run Forker(3)
+  }
+  done == 4;
+  atomic { do
+           :: x < NLOCK -> assert(lock[x] == 0); x++
+           :: else -> break
+           od; assert(parked == 4) }
+}

@@ -1,0 +1,58 @@
+# Tests of what is shipped: libhakmem.so, libhakmem.a and the hakmem command.
+
+# A program as a user would write it: not linked with hakmem, nor optimised so far that its malloc
+# calls are gone. The file is free to commit the crime that it is about, so no warnings.
+function(hakmem_add_plain_program target source)
+  add_executable(${target} ${source})
+  target_compile_options(${target} PRIVATE -O1 -g -fno-builtin -w)
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE) # as g++ always has it
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${hakmem_tests})
+  target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+endfunction()
+
+# Its environment: the library preloaded, the path of it for programs that load it themselves, and
+# the path of the hakmem command.
+foreach(folder misuse lifecycle)
+  file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/${folder}/*.c ${hakmem_tests}/${folder}/*.cpp)
+  foreach(source IN LISTS sources)
+    get_filename_component(name ${source} NAME_WE)
+    set(target ${folder}_${name})
+    hakmem_add_plain_program(${target} ${source})
+    hakmem_add_test(${target} ${folder} ${target})
+    set_tests_properties(
+      ${target} PROPERTIES ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:hakmem>;\
+TEST_LIBRARY=$<TARGET_FILE:hakmem>;TEST_COMMAND=$<TARGET_FILE:hakmem_cli>")
+  endforeach()
+endforeach()
+
+# A statically linked program proves that the archive replaces libc's malloc without a clash.
+file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/link/*.c ${hakmem_tests}/link/*.cpp)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  set(target link_${name})
+  hakmem_add_plain_program(${target} ${source})
+  target_link_options(${target} PRIVATE -static)
+  target_link_libraries(${target} PRIVATE hakmem::static)
+  hakmem_add_test(${target} link ${target})
+endforeach()
+
+hakmem_add_test(artifacts link ${Python3_EXECUTABLE} ${hakmem_tests}/artifacts.py
+                --build ${PROJECT_BINARY_DIR})
+hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
+                --command $<TARGET_FILE:hakmem_cli> --version ${PROJECT_VERSION}
+                --compiler ${CMAKE_C_COMPILER})
+
+set(runner ${hakmem_tests}/programs/run.py)
+if(HAKMEM_RELEASE_TESTS AND EXISTS ${runner})
+  file(GLOB runner_sources CONFIGURE_DEPENDS ${hakmem_tests}/programs/*.py)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${runner_sources})
+  execute_process(
+    COMMAND ${Python3_EXECUTABLE} ${runner} --list
+    OUTPUT_VARIABLE names OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+  string(REPLACE "\n" ";" names "${names}")
+  foreach(name IN LISTS names)
+    hakmem_add_test(program_${name} programs ${Python3_EXECUTABLE} ${runner} --only ${name}
+                    --library $<TARGET_FILE:hakmem>)
+    set_tests_properties(program_${name} PROPERTIES TIMEOUT 600)
+  endforeach()
+endif()

@@ -1,0 +1,41 @@
+# The gtest programs: unit/<box>/ on the real os/, fakeos/ on its own.
+
+if(NOT TARGET GTest::gtest_main)
+  message(STATUS "GTest is not there: no unit tests (scripts/install_packages test)")
+  return()
+endif()
+
+# As an archive, so that a test has the boxes it uses and no others: the heap's start-up code would
+# otherwise run in the tests of the boxes below it.
+add_library(hakmem_boxes_archive STATIC $<TARGET_OBJECTS:hakmem_boxes>)
+set_target_properties(hakmem_boxes_archive PROPERTIES LINKER_LANGUAGE CXX)
+
+file(GLOB hakmem_support_sources CONFIGURE_DEPENDS ${hakmem_tests}/support/*.cpp)
+
+# hakmem_add_unit_test(NAME LABEL OBJECTS SOURCE...)
+function(hakmem_add_unit_test name label objects)
+  add_executable(${name} ${ARGN} ${hakmem_support_sources})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
+                                             ${hakmem_tests})
+  target_link_libraries(${name} PRIVATE ${objects} hakmem_warnings GTest::gtest_main GTest::gmock
+                                        Threads::Threads ${CMAKE_DL_LIBS})
+  if(TARGET rapidcheck)
+    target_link_libraries(${name} PRIVATE rapidcheck)
+    target_compile_definitions(${name} PRIVATE HAKMEM_HAVE_RAPIDCHECK=1)
+  endif()
+  hakmem_add_test(${name} ${label} ${name} --gtest_brief=1)
+endfunction()
+
+file(GLOB hakmem_unit_boxes CONFIGURE_DEPENDS LIST_DIRECTORIES true ${hakmem_tests}/unit/*)
+foreach(folder IN LISTS hakmem_unit_boxes)
+  get_filename_component(box ${folder} NAME)
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  if(sources)
+    hakmem_add_unit_test(test_${box} unit "hakmem_os;hakmem_boxes_archive" ${sources})
+  endif()
+endforeach()
+
+file(GLOB hakmem_fakeos_sources CONFIGURE_DEPENDS ${hakmem_tests}/fakeos/*.cpp)
+if(hakmem_fakeos_sources)
+  hakmem_add_unit_test(test_fakeos unit hakmem_boxes_archive ${hakmem_fakeos_sources})
+endif()
