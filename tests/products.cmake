@@ -42,6 +42,12 @@ hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
                 --command $<TARGET_FILE:hakmem_cli> --version ${PROJECT_VERSION}
                 --compiler ${CMAKE_C_COMPILER})
 
+# Only an optimised build has the shape that the limits are about.
+if(HAKMEM_RELEASE_TESTS)
+  hakmem_add_test(hot_path link ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py
+                  --library $<TARGET_FILE:hakmem>)
+endif()
+
 set(runner ${hakmem_tests}/programs/run.py)
 if(HAKMEM_RELEASE_TESTS AND EXISTS ${runner})
   file(GLOB runner_sources CONFIGURE_DEPENDS ${hakmem_tests}/programs/*.py)

@@ -38,7 +38,7 @@ struct SizeClass {
 // byte's offset. The doubling from 128 to 256 begins at class 8.
 constexpr uint32_t class_index_in_doubling(size_t size) {
   const size_t last = size - 1;
-  const uint32_t top = 63u ^ static_cast<uint32_t>(std::countl_zero(uint64_t{last}));
+  const uint32_t top = 63u ^ static_cast<uint32_t>(__builtin_clzll(last));
   return (top - 7) * 8 + static_cast<uint32_t>(last >> (top - 3));
 }
 

@@ -6,13 +6,14 @@
 //                 before the top, and popped entries stay: what a child of fork finds below top is
 //                 valid. Blocks are never touched.
 // Observable      depth is top - bottom (thread_cache knows the bottoms).
-// Composable      config/size_class. Used by heap's fast paths and by ThreadCache.
+// Composable      config/size_class, registry. Used by heap's fast paths and by ThreadCache.
 #pragma once
 
 #include <atomic>
 
 #include "config/size_class.h"
 #include "front/message.h"
+#include "superslab/registry.h"
 
 namespace hakmem {
 
@@ -20,18 +21,32 @@ namespace hakmem {
 inline constexpr uint32_t kOpenMessages = 8;
 
 struct CacheFront {
+  // First, so that the class alone addresses an entry.
+  void** tops[kClasses];
+  // The primary reservation, which never changes once there is a cache: here, beside what else a free
+  // reads, it costs no cache line of its own. Size 0 in the constant caches.
+  uintptr_t base = 0;
+  size_t size = 0;
+  const TagWord* tags = nullptr;
   // make_tag(owner, class 0): a slot's tag XOR this is the class, if the slot is this cache's.
   uint32_t tag;
-  void** tops[kClasses];
   void** limits[kClasses];
 
   // Messages being written, by owner; kNoMessage where there is none.
   Message* open[kOpenMessages];
 
   constexpr CacheFront(uint32_t my_tag, void** empty_stack, Message* no_message)
-      : tag(my_tag), tops{}, limits{}, open{} {
+      : tops{}, tag(my_tag), limits{}, open{} {
     for (uint32_t i = 0; i < kClasses; ++i) tops[i] = limits[i] = empty_stack;
     for (Message*& message : open) message = no_message;
+  }
+
+  // Class of the block's slot, if the slot is this cache's; else kClasses or more.
+  uint32_t own_class_of(const void* block) const {
+    const size_t offset = reinterpret_cast<uintptr_t>(block) - base;
+    if (offset >= size) [[unlikely]] return kClasses;
+    // relaxed: constant while the block lives, see Registry::set_tags().
+    return tags[offset >> kSlotShift].load(std::memory_order_relaxed) ^ tag;
   }
 
   // The open message that a block with this tag can be appended to, with room for one more after it;

@@ -39,7 +39,12 @@ class ThreadCache : public CacheFront {
   using VisitBlock = void (*)(void* context, const void* block, OwnerId home);
 
   explicit ThreadCache(OwnerId id)
-      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()), id_(id) {}
+      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()), id_(id) {
+    const Reservation& primary = registry().primary();
+    base = primary.base;
+    size = primary.size;
+    tags = primary.tags;
+  }
 
   OwnerId id() const { return id_; }
   os::Lock& lock() { return lock_; }

@@ -27,15 +27,9 @@ inline void* try_allocate(size_t size) {
 
 // False when the fast path cannot: then deallocate_slow().
 inline bool try_deallocate(void* block) {
-  const Reservation& home = registry().primary();
-  const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
-  if (offset >= home.size) [[unlikely]]
-    return false;
   CacheFront* front = t_front;
-  // relaxed: see Reservation.
-  const uint32_t size_class = home.tag_word(offset).load(std::memory_order_relaxed) ^ front->tag;
-  if (size_class >= kClasses) [[unlikely]]
-    return false;
+  const uint32_t size_class = front->own_class_of(block);
+  if (size_class >= kClasses) [[unlikely]] return false;
   return front->push(ClassIndex(size_class), block);
 }
 
@@ -44,8 +38,7 @@ void* allocate_zeroed(size_t size);
 // `alignment` is a power of two.
 void* allocate_aligned(size_t alignment, size_t size);
 
-// As C's realloc: nullptr leaves the block as it was; size 0 frees it and returns nullptr, as
-// glibc.
+// As C's realloc: nullptr leaves the block as it was; size 0 frees it and returns nullptr, as glibc.
 void* reallocate(void* block, size_t size);
 
 // Bytes the program may use behind `block`; 0 for nullptr.
@@ -53,18 +46,10 @@ size_t usable_size(void* block);
 
 // As try_deallocate(), where the caller knows the size: a wrong one takes the slow path.
 inline bool try_deallocate_sized(void* block, size_t size) {
-  const Reservation& home = registry().primary();
-  const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
-  if (offset >= home.size) [[unlikely]]
-    return false;
-  if (size > kTinyMax) [[unlikely]]
-    return false;
+  if (size > kTinyMax) [[unlikely]] return false;
   CacheFront* front = t_front;
   const ClassIndex size_class = tiny_class_of(size);
-  // relaxed: see Reservation.
-  const uint32_t slot_tag = home.tag_word(offset).load(std::memory_order_relaxed);
-  if (slot_tag != (front->tag | size_class.count())) [[unlikely]]
-    return false;
+  if (front->own_class_of(block) != size_class.count()) [[unlikely]] return false;
   return front->push(size_class, block);
 }
 

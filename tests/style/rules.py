@@ -150,4 +150,4 @@ def passkey(source):
 @rule("sleep", lambda s: s.path.parts[0] == "tests")
 def sleep(source):
     code = source.code if _is_cpp(source) else re.sub(r"(?m)(?:^|\s)#.*$", "", source.text)
-    yield from _find(source, r"\b\w*sleep\w*", "{}: a test waits for an event, not for time", code)
+    yield from _find(source, r"\b\w*sleep(?:_for|_until)?\s*(?=\()", "{}: a test waits for an event, not for time", code)
