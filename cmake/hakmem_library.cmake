@@ -34,7 +34,7 @@ endfunction()
 
 set(hakmem_api ${PROJECT_SOURCE_DIR}/src/api)
 hakmem_add_objects(hakmem_boxes ${hakmem_boxes_sources})
-set_property(SOURCE ${hakmem_api}/c_api.cpp APPEND PROPERTY COMPILE_DEFINITIONS
+set_property(SOURCE ${hakmem_api}/c_api.cpp ${PROJECT_SOURCE_DIR}/src/heap/lifecycle.cpp APPEND PROPERTY COMPILE_DEFINITIONS
              HAKMEM_VERSION="${PROJECT_VERSION}")
 hakmem_add_objects(hakmem_os ${hakmem_os_sources})
 if(NOT HAKMEM_SANITIZE)

@@ -10,9 +10,22 @@ function(hakmem_add_plain_program target source)
   target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 endfunction()
 
-# Its environment: the library preloaded, the path of it for programs that load it themselves, and
-# the path of the hakmem command.
-foreach(folder misuse lifecycle)
+# Shared libraries that the programs load or preload: <folder>/plugins/*, under their own names.
+set(hakmem_plugins ${CMAKE_CURRENT_BINARY_DIR}/plugins)
+file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/*/plugins/*.c ${hakmem_tests}/*/plugins/*.cpp)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_library(plugin_${name} MODULE ${source})
+  target_compile_options(plugin_${name} PRIVATE -O1 -g -fno-builtin -w)
+  target_compile_definitions(plugin_${name} PRIVATE _GNU_SOURCE)
+  target_link_libraries(plugin_${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                                                  LIBRARY_OUTPUT_DIRECTORY ${hakmem_plugins})
+endforeach()
+
+# Its environment: the library preloaded, the path of it for programs that load it themselves, the
+# path of the hakmem command, and where the plugins lie.
+foreach(folder interface misuse lifecycle)
   file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/${folder}/*.c ${hakmem_tests}/${folder}/*.cpp)
   foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
@@ -21,9 +34,12 @@ foreach(folder misuse lifecycle)
     hakmem_add_test(${target} ${folder} ${target})
     set_tests_properties(
       ${target} PROPERTIES ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:hakmem>;\
-TEST_LIBRARY=$<TARGET_FILE:hakmem>;TEST_COMMAND=$<TARGET_FILE:hakmem_cli>")
+TEST_LIBRARY=$<TARGET_FILE:hakmem>;TEST_COMMAND=$<TARGET_FILE:hakmem_cli>;\
+TEST_PLUGINS=${hakmem_plugins}")
   endforeach()
 endforeach()
+hakmem_add_test(interface_exports interface ${Python3_EXECUTABLE}
+                ${hakmem_tests}/interface/exports.py --library $<TARGET_FILE:hakmem>)
 
 # A statically linked program proves that the archive replaces libc's malloc without a clash.
 file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/link/*.c ${hakmem_tests}/link/*.cpp)

@@ -37,5 +37,9 @@ endforeach()
 
 file(GLOB hakmem_fakeos_sources CONFIGURE_DEPENDS ${hakmem_tests}/fakeos/*.cpp)
 if(hakmem_fakeos_sources)
-  hakmem_add_unit_test(test_fakeos unit hakmem_boxes_archive ${hakmem_fakeos_sources})
+  # Pages and process are the test's own; the rest of os/ is the real one.
+  set(hakmem_real_os_sources ${hakmem_os_sources})
+  list(FILTER hakmem_real_os_sources EXCLUDE REGEX "/(pages|process)\\.cpp$")
+  hakmem_add_unit_test(test_fakeos unit hakmem_boxes_archive ${hakmem_fakeos_sources}
+                       ${hakmem_real_os_sources})
 endif()

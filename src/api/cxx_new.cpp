@@ -1,12 +1,10 @@
-// The four replaceable operators the others are defined by. See cxx_new_forms.cpp.
+// The eight replaceable operators the others are defined by. See cxx_new_forms.cpp.
 #include "api/cxx_new.h"
 
 #include <dlfcn.h>
 
 #include "os/process.h"
 #include "api/entry.h"
-
-#define HAK_EXPORT [[gnu::visibility("default")]]
 
 // libstdc++'s, where the process has it; this library must not need it.
 extern "C" {
@@ -35,8 +33,7 @@ Function* find_in_libstdcxx(Function* weak, const char* name) {
   os::abort_process();
 }
 
-}  // namespace
-
+// Calls the program's new-handler; false when there is none.
 bool call_new_handler() {
   auto* getter = find_in_libstdcxx(&_ZSt15get_new_handlerv, "_ZSt15get_new_handlerv");
   const std::new_handler handler = getter == nullptr ? nullptr : getter();
@@ -60,6 +57,7 @@ bool call_new_handler() {
   }
 }
 
+}  // namespace
 }  // namespace hakmem::api
 
 using namespace hakmem;
@@ -72,20 +70,35 @@ void* hakmem_own_new(size_t size) {
   return api::new_slow(size);
 }
 
+void* hakmem_own_new_array(size_t size) { return public_new(size); }
+
 void* hakmem_own_new_aligned(size_t size, std::align_val_t alignment) {
   return api::new_aligned(size, static_cast<size_t>(alignment));
 }
 
-void hakmem_own_delete(void* block) noexcept { api::deallocate(block); }
-
-void hakmem_own_delete_aligned(void* block, std::align_val_t) noexcept { api::deallocate(block); }
+void* hakmem_own_new_array_aligned(size_t size, std::align_val_t alignment) {
+  return public_new_aligned(size, alignment);
 }
 
-// Two names for one function, so that its address tells whether the program replaced the public
-// one.
-HAK_EXPORT void* operator new(size_t) __attribute__((alias("hakmem_own_new")));
-HAK_EXPORT void* operator new(size_t, std::align_val_t)
+void hakmem_own_delete(void* block) noexcept { api::deallocate(block); }
+void hakmem_own_delete_array(void* block) noexcept { public_delete(block); }
+void hakmem_own_delete_aligned(void* block, std::align_val_t) noexcept { api::deallocate(block); }
+void hakmem_own_delete_array_aligned(void* block, std::align_val_t alignment) noexcept {
+  public_delete_aligned(block, alignment);
+}
+}
+
+// Two names for one function, so that its address tells whether the program replaced the public one.
+HAK_PUBLIC void* operator new(size_t) __attribute__((alias("hakmem_own_new")));
+HAK_PUBLIC void* operator new[](size_t) __attribute__((alias("hakmem_own_new_array")));
+HAK_PUBLIC void* operator new(size_t, std::align_val_t)
     __attribute__((alias("hakmem_own_new_aligned")));
-HAK_EXPORT void operator delete(void*) noexcept __attribute__((alias("hakmem_own_delete")));
-HAK_EXPORT void operator delete(void*, std::align_val_t) noexcept
+HAK_PUBLIC void* operator new[](size_t, std::align_val_t)
+    __attribute__((alias("hakmem_own_new_array_aligned")));
+HAK_PUBLIC void operator delete(void*) noexcept __attribute__((alias("hakmem_own_delete")));
+HAK_PUBLIC void operator delete[](void*) noexcept
+    __attribute__((alias("hakmem_own_delete_array")));
+HAK_PUBLIC void operator delete(void*, std::align_val_t) noexcept
     __attribute__((alias("hakmem_own_delete_aligned")));
+HAK_PUBLIC void operator delete[](void*, std::align_val_t) noexcept
+    __attribute__((alias("hakmem_own_delete_array_aligned")));

@@ -1,28 +1,49 @@
 // api/cxx_new.h: the C++ operators' common ground.
 //
-// Responsibility  The names by which the forms reach the basic operators: the public ones, which
-// the
-//                 program may have replaced, and our own.
-// Contract        The public names resolve as in any library: through the dynamic linker.
-// Observable      replaced_new != own_new: the program brought its own.
+// Responsibility  The names by which operators reach the basic ones they are defined by: the public
+//                 name, which the program may have replaced, and our own.
+// Contract        The standard defines array forms by scalar ones, sized and nothrow forms by plain
+//                 ones. A form goes through the public name, or past it when nobody replaced it. The
+//                 public names are declared here under C names, so that the compiler leaves them to
+//                 the dynamic linker.
+// Observable      is_replaced(): the program brought its own.
 // Composable      entry. Used by cxx_new.cpp and cxx_new_forms.cpp.
 #pragma once
 
 #include <cstddef>
 #include <new>
 
+#define HAK_PUBLIC [[gnu::visibility("default")]]
+#define HAK_HIDDEN [[gnu::visibility("hidden")]]
+
 extern "C" {
-// Ours, hidden.
-[[gnu::visibility("hidden")]] void* hakmem_own_new(size_t size);
-[[gnu::visibility("hidden")]] void* hakmem_own_new_aligned(size_t size, std::align_val_t alignment);
-[[gnu::visibility("hidden")]] void hakmem_own_delete(void* block) noexcept;
-[[gnu::visibility("hidden")]] void hakmem_own_delete_aligned(void* block,
-                                                             std::align_val_t alignment) noexcept;
+
+HAK_PUBLIC void* public_new(size_t) __asm__("_Znwm");
+HAK_PUBLIC void* public_new_array(size_t) __asm__("_Znam");
+HAK_PUBLIC void* public_new_aligned(size_t, std::align_val_t) __asm__("_ZnwmSt11align_val_t");
+HAK_PUBLIC void* public_new_array_aligned(size_t, std::align_val_t) __asm__("_ZnamSt11align_val_t");
+HAK_PUBLIC void public_delete(void*) noexcept __asm__("_ZdlPv");
+HAK_PUBLIC void public_delete_array(void*) noexcept __asm__("_ZdaPv");
+HAK_PUBLIC void public_delete_aligned(void*, std::align_val_t) noexcept __asm__(
+    "_ZdlPvSt11align_val_t");
+HAK_PUBLIC void public_delete_array_aligned(void*, std::align_val_t) noexcept __asm__(
+    "_ZdaPvSt11align_val_t");
+
+HAK_HIDDEN void* hakmem_own_new(size_t size);
+HAK_HIDDEN void* hakmem_own_new_array(size_t size);
+HAK_HIDDEN void* hakmem_own_new_aligned(size_t size, std::align_val_t alignment);
+HAK_HIDDEN void* hakmem_own_new_array_aligned(size_t size, std::align_val_t alignment);
+HAK_HIDDEN void hakmem_own_delete(void* block) noexcept;
+HAK_HIDDEN void hakmem_own_delete_array(void* block) noexcept;
+HAK_HIDDEN void hakmem_own_delete_aligned(void* block, std::align_val_t alignment) noexcept;
+HAK_HIDDEN void hakmem_own_delete_array_aligned(void* block, std::align_val_t alignment) noexcept;
 }
 
 namespace hakmem::api {
 
-// Calls the program's new-handler; false when there is none.
-bool call_new_handler();
+template <class Function>
+bool is_replaced(Function* public_name, Function* own) {
+  return public_name != own;
+}
 
 }  // namespace hakmem::api

@@ -1,30 +1,19 @@
-// The sixteen operators that the standard defines by the basic ones: array, nothrow and sized
-// forms. They forward, so that a program which replaces operator new(size_t) or operator
-// delete(void*) sees every form go through its own, as with libstdc++.
+// The twelve operators that the standard defines by the basic eight: nothrow and sized forms.
+// They forward, so that a program which replaces a basic one sees its forms go through it, as with
+// libstdc++; past it, where nobody did.
 #include <dlfcn.h>
 
 #include "api/cxx_new.h"
 #include "api/entry.h"
 
-#define HAK_EXPORT [[gnu::visibility("default")]]
-
-// The public operators under C names: this file must reach them through the dynamic linker, and the
-// compiler must not know what they do.
-extern "C" {
-[[gnu::visibility("default")]] void* replaced_new(size_t) __asm__("_Znwm");
-[[gnu::visibility("default")]] void* replaced_new_aligned(size_t, std::align_val_t) __asm__(
-    "_ZnwmSt11align_val_t");
-[[gnu::visibility("default")]] void replaced_delete(void*) noexcept __asm__("_ZdlPv");
-[[gnu::visibility("default")]] void replaced_delete_aligned(void*, std::align_val_t) noexcept
-    __asm__("_ZdlPvSt11align_val_t");
-}
-
 namespace {
 
-// Catching needs the C++ runtime, so what may throw goes to libstdc++'s form, which calls the
-// public operator new inside a try block.
+using hakmem::api::is_replaced;
+
+// Catching needs the C++ runtime, so what may throw goes to libstdc++'s form, which calls the public
+// operator inside a try block.
 template <class... Arguments>
-void* nothrow_of_libstdcxx(const char* name, Arguments... arguments) {
+[[gnu::cold, gnu::noinline]] void* nothrow_of_libstdcxx(const char* name, Arguments... arguments) {
   using Form = void*(Arguments..., const std::nothrow_t&);
   void* found = dlsym(RTLD_NEXT, name);
   if (found == nullptr) {
@@ -35,82 +24,80 @@ void* nothrow_of_libstdcxx(const char* name, Arguments... arguments) {
   return reinterpret_cast<Form*>(found)(arguments..., std::nothrow_t());
 }
 
-[[gnu::cold, gnu::noinline]] void* new_nothrow_slow(size_t size) {
-  if (&replaced_new == &hakmem_own_new) {
+// A scalar or array form behind which nothing is replaced; on failure `name` calls the new-handler.
+void* new_nothrow(bool replaced, const char* name, size_t size) {
+  if (!replaced) [[likely]] {
+    if (void* block = hakmem::heap::try_allocate(size); block != nullptr) [[likely]] return block;
     if (void* block = hakmem::heap::allocate_slow(size); block != nullptr) return block;
   }
-  return nothrow_of_libstdcxx("_ZnwmRKSt9nothrow_t", size);
+  return nothrow_of_libstdcxx(name, size);
 }
 
-void* new_nothrow(size_t size) noexcept {
-  if (&replaced_new == &hakmem_own_new) [[likely]] {
-    if (void* block = hakmem::heap::try_allocate(size); block != nullptr) [[likely]]
-      return block;
-  }
-  return new_nothrow_slow(size);
-}
-
-void* new_aligned_nothrow(size_t size, std::align_val_t alignment) noexcept {
-  if (&replaced_new_aligned == &hakmem_own_new_aligned) {
+void* new_nothrow(bool replaced, const char* name, size_t size, std::align_val_t alignment) {
+  if (!replaced) {
     void* block = hakmem::heap::allocate_aligned(static_cast<size_t>(alignment), size);
     if (block != nullptr) return block;
   }
-  return nothrow_of_libstdcxx("_ZnwmSt11align_val_tRKSt9nothrow_t", size, alignment);
+  return nothrow_of_libstdcxx(name, size, alignment);
 }
 
-void delete_sized(void* block, size_t size) noexcept {
-  if (&replaced_delete == &hakmem_own_delete) [[likely]] {
-    return hakmem::api::deallocate_sized(block, size);
-  }
-  replaced_delete(block);
+bool new_is_replaced() { return is_replaced(&public_new, &hakmem_own_new); }
+bool new_array_is_replaced() {
+  return is_replaced(&public_new_array, &hakmem_own_new_array) || new_is_replaced();
+}
+bool new_aligned_is_replaced() { return is_replaced(&public_new_aligned, &hakmem_own_new_aligned); }
+bool new_array_aligned_is_replaced() {
+  return is_replaced(&public_new_array_aligned, &hakmem_own_new_array_aligned) ||
+         new_aligned_is_replaced();
 }
 
 }  // namespace
 
-HAK_EXPORT void* operator new[](size_t size) { return replaced_new(size); }
-HAK_EXPORT void* operator new[](size_t size, std::align_val_t alignment) {
-  return replaced_new_aligned(size, alignment);
+HAK_PUBLIC void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return new_nothrow(new_is_replaced(), "_ZnwmRKSt9nothrow_t", size);
 }
-
-HAK_EXPORT void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return new_nothrow(size);
+HAK_PUBLIC void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return new_nothrow(new_array_is_replaced(), "_ZnamRKSt9nothrow_t", size);
 }
-HAK_EXPORT void* operator new[](size_t size, const std::nothrow_t&) noexcept {
-  return new_nothrow(size);
-}
-HAK_EXPORT void* operator new(size_t size, std::align_val_t alignment,
+HAK_PUBLIC void* operator new(size_t size, std::align_val_t alignment,
                               const std::nothrow_t&) noexcept {
-  return new_aligned_nothrow(size, alignment);
+  return new_nothrow(new_aligned_is_replaced(), "_ZnwmSt11align_val_tRKSt9nothrow_t", size,
+                     alignment);
 }
-HAK_EXPORT void* operator new[](size_t size, std::align_val_t alignment,
+HAK_PUBLIC void* operator new[](size_t size, std::align_val_t alignment,
                                 const std::nothrow_t&) noexcept {
-  return new_aligned_nothrow(size, alignment);
+  return new_nothrow(new_array_aligned_is_replaced(), "_ZnamSt11align_val_tRKSt9nothrow_t", size,
+                     alignment);
 }
 
-HAK_EXPORT void operator delete[](void* block) noexcept { replaced_delete(block); }
-HAK_EXPORT void operator delete(void* block, size_t size) noexcept { delete_sized(block, size); }
-HAK_EXPORT void operator delete[](void* block, size_t size) noexcept { delete_sized(block, size); }
-HAK_EXPORT void operator delete(void* block, const std::nothrow_t&) noexcept {
-  replaced_delete(block);
+HAK_PUBLIC void operator delete(void* block, size_t size) noexcept {
+  if (is_replaced(&public_delete, &hakmem_own_delete)) [[unlikely]] return public_delete(block);
+  hakmem::api::deallocate_sized(block, size);
 }
-HAK_EXPORT void operator delete[](void* block, const std::nothrow_t&) noexcept {
-  replaced_delete(block);
+HAK_PUBLIC void operator delete[](void* block, size_t size) noexcept {
+  if (is_replaced(&public_delete_array, &hakmem_own_delete_array) ||
+      is_replaced(&public_delete, &hakmem_own_delete)) [[unlikely]] {
+    return public_delete_array(block);
+  }
+  hakmem::api::deallocate_sized(block, size);
 }
-
-HAK_EXPORT void operator delete[](void* block, std::align_val_t alignment) noexcept {
-  replaced_delete_aligned(block, alignment);
+HAK_PUBLIC void operator delete(void* block, const std::nothrow_t&) noexcept {
+  public_delete(block);
 }
-HAK_EXPORT void operator delete(void* block, size_t, std::align_val_t alignment) noexcept {
-  replaced_delete_aligned(block, alignment);
+HAK_PUBLIC void operator delete[](void* block, const std::nothrow_t&) noexcept {
+  public_delete_array(block);
 }
-HAK_EXPORT void operator delete[](void* block, size_t, std::align_val_t alignment) noexcept {
-  replaced_delete_aligned(block, alignment);
+HAK_PUBLIC void operator delete(void* block, size_t, std::align_val_t alignment) noexcept {
+  public_delete_aligned(block, alignment);
 }
-HAK_EXPORT void operator delete(void* block, std::align_val_t alignment,
+HAK_PUBLIC void operator delete[](void* block, size_t, std::align_val_t alignment) noexcept {
+  public_delete_array_aligned(block, alignment);
+}
+HAK_PUBLIC void operator delete(void* block, std::align_val_t alignment,
                                 const std::nothrow_t&) noexcept {
-  replaced_delete_aligned(block, alignment);
+  public_delete_aligned(block, alignment);
 }
-HAK_EXPORT void operator delete[](void* block, std::align_val_t alignment,
+HAK_PUBLIC void operator delete[](void* block, std::align_val_t alignment,
                                   const std::nothrow_t&) noexcept {
-  replaced_delete_aligned(block, alignment);
+  public_delete_array_aligned(block, alignment);
 }

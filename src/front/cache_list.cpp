@@ -27,19 +27,22 @@ ThreadCache* CacheList::take_over() {
   ThreadCache* cache;
   {
     os::LockGuard guard(lock_);
+    if (registry().reservations() == 0) registry().open();
+    settle_orphans();
     cache = parked_first_;
     if (cache == nullptr) return create();
     parked_first_ = cache->parked_next;
     parked_count_.fetch_sub(1, std::memory_order_relaxed);
   }
   cache->set_parked(false);
-  if (cache->is_orphan()) cache->settle_orphan();
   return cache;
 }
 
 void CacheList::park(ThreadCache* cache) {
   cache->set_owner_thread(0);
   cache->set_parked(true);
+  // Whoever sent before it saw the cache parked left its mail to this.
+  ThreadCache::return_strays(cache->drain_inbox(true));
   os::LockGuard guard(lock_);
   link_parked(cache);
 }
@@ -52,6 +55,7 @@ void CacheList::link_parked(ThreadCache* cache) {
 
 ThreadCache* CacheList::any_parked() {
   os::LockGuard guard(lock_);
+  settle_orphans();
   if (parked_first_ == nullptr) {
     ThreadCache* cache = create();
     if (cache == nullptr) return nullptr;
@@ -64,6 +68,7 @@ ThreadCache* CacheList::any_parked() {
 bool CacheList::adopt(ClassIndex size_class, ThreadCache* adopter) {
   if (adoptable(size_class) <= 0) return false;
   os::LockGuard guard(lock_);
+  settle_orphans();
   os::LockGuard own(adopter->lock());
   for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
     if (cache->give_for_adoption(size_class, adopter)) return true;
@@ -72,13 +77,14 @@ bool CacheList::adopt(ClassIndex size_class, ThreadCache* adopter) {
 }
 
 void CacheList::drain_parked() {
-  if (parked() == 0) return;
+  // relaxed: a hint, set again by whoever finds mail it could not drain.
+  if (!mail_waits_.exchange(false, std::memory_order_relaxed)) return;
   // One chain of what was adopted meanwhile, returned when no lock is held.
   Message* strays = nullptr;
   {
     os::LockGuard guard(lock_);
+    settle_orphans();
     for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
-      if (cache->is_orphan()) cache->settle_orphan();
       Message* more = cache->drain_inbox(false);
       while (more != nullptr) {
         Message* next = more->next;
@@ -91,17 +97,30 @@ void CacheList::drain_parked() {
   ThreadCache::return_strays(strays);
 }
 
+// Under lock_. What a vanished owner left must be settled before anybody takes from its slabs.
+void CacheList::settle_orphans() {
+  if (!orphans_) return;
+  orphans_ = false;
+  for_each([](ThreadCache& cache) {
+    if (cache.is_orphan()) cache.settle_orphan();
+  });
+}
+
 void CacheList::park_all_but(uintptr_t owner_thread) {
   parked_first_ = nullptr;
   parked_count_.store(0, std::memory_order_relaxed);
   for (std::atomic<int32_t>& count : adoptable_) count.store(0, std::memory_order_relaxed);
   for_each([&](ThreadCache& cache) {
     if (cache.owner_thread() == owner_thread) return;
-    if (!cache.is_parked()) cache.orphan();
-    cache.set_parked(true);
+    if (cache.owner_thread() != 0) {
+      cache.orphan();
+      orphans_ = true;
+    }
     cache.set_owner_thread(0);
+    cache.set_parked(true);
     link_parked(&cache);
   });
+  note_mail();
 }
 
 // Under lock_.

@@ -38,8 +38,9 @@ class CacheList {
   // Moves a partly free slab of some parked cache to the adopter's list; false when there is none.
   bool adopt(ClassIndex size_class, ThreadCache* adopter);
 
-  // Mail of parked caches goes into their bitmaps.
+  // Mail of parked caches goes into their bitmaps, where note_mail() says that there may be some.
   void drain_parked();
+  void note_mail() { mail_waits_.store(true, std::memory_order_relaxed); }
 
   // relaxed: a hint that saves the search.
   void note_adoptable(ClassIndex size_class, int32_t slabs) {
@@ -72,6 +73,7 @@ class CacheList {
 
   ThreadCache* create();
   void link_parked(ThreadCache* cache);
+  void settle_orphans();
 
   os::Lock lock_{os::LockRank::kList};
   // sync: cache table. An entry is published with release before its id appears in any tag.
@@ -79,6 +81,8 @@ class CacheList {
   std::atomic<uint32_t> count_{0};
   std::atomic<uint32_t> parked_count_{0};
   ThreadCache* parked_first_ = nullptr;
+  bool orphans_ = false;  // in the child of fork, until somebody needs a parked cache
+  std::atomic<bool> mail_waits_{false};
   std::atomic<int32_t> adoptable_[kClasses] = {};
 };
 

@@ -1,8 +1,12 @@
 // ThreadCache: the life of one class's stack.
 //
-// A fence is a NULL that a tick puts in place of the top entry. A pop that meets it takes the slow
-// path, which moves the fence half way down. So at the next tick the fence marks the entries nobody
-// needed meanwhile, and no instruction of the fast path counted anything.
+// A fence is a NULL that stands in place of an entry, a tripwire a limit below the capacity: the pop or
+// push that meets one takes the slow path. Ticks need them, for a program whose stacks always hit
+// would never come by otherwise, and no instruction of the fast path counts anything. After a tick
+// every stack is watched closely, a fence at its top and a tripwire right above it, and again after
+// each such meeting, until the attention of that tick is used up; then a fence at half the depth and
+// a tripwire at twice must do. A fence that still stands at the next tick marks the entries that
+// nobody needed meanwhile.
 #include <string.h>
 
 #include "superslab/meta_arena.h"
@@ -13,16 +17,18 @@ namespace hakmem {
 
 namespace {
 
-// Every thread gets this much of a class it uses, outside the budget.
+// Every thread gets this much of a class it uses, outside the budget; of blocks above a slot's size
+// nothing, for the pool gives them back as fast.
 constexpr uint32_t kInitialEntries = 15;
 constexpr size_t kInitialBytes = size_t{64} << 10;
 // No stack grows beyond either of these.
 constexpr uint32_t kEntriesMax = 2047;
 constexpr size_t kStackBytesMax = size_t{4} << 20;
+// Shallower stacks rise and fall too often to be watched.
+constexpr uint32_t kTripwireMin = 32;
 
 uint32_t entries_within(ClassIndex c, size_t bytes, uint32_t most) {
   const size_t fit = bytes / block_bytes(c).count();
-  if (fit == 0) return 1;
   return fit < most ? static_cast<uint32_t>(fit) : most;
 }
 
@@ -108,6 +114,12 @@ void ThreadCache::shrink(ClassIndex c) {
   const uint32_t idle = state.fence;
   flush(c, depth(c) - (idle + 1) / 2);
   state.flushed = false;  // not because the stack was too small
+  lower_capacity(c);
+}
+
+// By half, but to no less than every thread gets and than lies there.
+void ThreadCache::lower_capacity(ClassIndex c) {
+  const ClassState& state = state_of(c);
   uint32_t wanted = state.capacity / 2u;
   if (wanted < initial_capacity(c)) wanted = initial_capacity(c);
   if (wanted < depth(c)) wanted = depth(c);
@@ -116,17 +128,31 @@ void ThreadCache::shrink(ClassIndex c) {
   set_capacity(c, wanted);
 }
 
-bool ThreadCache::pass_fence(ClassIndex c) {
-  ClassState& state = state_of(c);
-  const uint32_t fence = state.fence;
-  if (fence == 0) return false;
-  lift_fence(c);
-  if (const uint32_t lower = fence / 2; lower != 0) {
-    state.fenced_block = state.bottom[lower];
-    state.fence = static_cast<uint16_t>(lower);
-    state.bottom[lower] = nullptr;
+// At the end of a slow path: what is watched next. `half` is where the fence goes without attention;
+// the stack has neither fence nor tripwire now.
+void ThreadCache::watch(ClassIndex c, uint32_t half) {
+  const ClassState& state = state_of(c);
+  if (state.bottom == nullptr) return;
+  const uint32_t entries = depth(c);
+  if (attention_ != 0) {
+    --attention_;
+    set_fence(c, entries);
+    limits[c.count()] = state.bottom + 1 + entries;
+    return;
   }
-  return true;
+  set_fence(c, half);
+  const uint32_t twice = half * 4 < kTripwireMin ? kTripwireMin : half * 4;
+  if (twice < state.capacity && twice >= entries) limits[c.count()] = state.bottom + 1 + twice;
+}
+
+bool ThreadCache::at_tripwire(ClassIndex c) const {
+  const ClassState& state = classes_[c.count()];
+  return state.bottom != nullptr && limits[c.count()] != state.bottom + 1 + state.capacity;
+}
+
+void ThreadCache::lift_tripwire(ClassIndex c) {
+  const ClassState& state = state_of(c);
+  if (state.bottom != nullptr) limits[c.count()] = state.bottom + 1 + state.capacity;
 }
 
 void ThreadCache::lift_fence(ClassIndex c) {
@@ -136,14 +162,14 @@ void ThreadCache::lift_fence(ClassIndex c) {
   state.fence = 0;
 }
 
-void ThreadCache::set_fence(ClassIndex c) {
+// In place of that entry; 0: no fence.
+void ThreadCache::set_fence(ClassIndex c, uint32_t entry) {
   ClassState& state = state_of(c);
-  DCHECK(state.fence == 0);
-  const uint32_t top_entry = depth(c);
-  if (top_entry == 0) return;
-  state.fenced_block = state.bottom[top_entry];
-  state.fence = static_cast<uint16_t>(top_entry);
-  state.bottom[top_entry] = nullptr;
+  DCHECK(state.fence == 0 && entry <= depth(c));
+  if (entry == 0) return;
+  state.fenced_block = state.bottom[entry];
+  state.fence = static_cast<uint16_t>(entry);
+  state.bottom[entry] = nullptr;
 }
 
 void ThreadCache::drop_stack(ClassIndex c) {

@@ -48,12 +48,13 @@ class Inbox {
 
   // `bytes` of blocks are in the message. Returns the load with it.
   Load push(Message* message, Bytes bytes) {
-    // sync: inbox. release publishes the message (and the sender's last use of its blocks);
-    // acquire in take_all() receives it. Nothing is popped singly, so a recycled head is harmless.
+    // sync: inbox. Publishes the message (and the sender's last use of its blocks); acquire in
+    // take_all() receives it. Nothing is popped singly, so a recycled head is harmless. seq_cst
+    // because the sender then asks whether the owner is parked: see ThreadCache::parked().
     Message* head = head_.load(std::memory_order_relaxed);
     do {
       message->next = head;
-    } while (!head_.compare_exchange_weak(head, message, std::memory_order_release,
+    } while (!head_.compare_exchange_weak(head, message, std::memory_order_seq_cst,
                                           std::memory_order_relaxed));
     const uint64_t added = uint64_t{1} << 32 | (bytes.count() + 1023) >> 10;
     const uint64_t load = load_.fetch_add(added, std::memory_order_relaxed) + added;
@@ -65,8 +66,8 @@ class Inbox {
     return head_.exchange(nullptr, std::memory_order_acquire);
   }
 
-  // relaxed: a hint; whoever acts on it takes with acquire.
-  bool has_mail() const { return head_.load(std::memory_order_relaxed) != nullptr; }
+  // A hint; whoever acts on it takes with acquire. seq_cst for the parker: see ThreadCache::parked().
+  bool has_mail() const { return head_.load(std::memory_order_seq_cst) != nullptr; }
 
   // For walkers, with threads stopped.
   const Message* peek() const { return head_.load(std::memory_order_acquire); }

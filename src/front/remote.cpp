@@ -7,9 +7,8 @@ namespace hakmem {
 
 namespace {
 
-// A fuller inbox belongs to a thread that sleeps or frees elsewhere; its senders do its work. A few
-// messages are always fine; beyond, what counts is the memory in flight, and the nodes' own.
-constexpr uint32_t kInboxMessagesFree = 16;
+// A fuller inbox belongs to a thread that sleeps or frees elsewhere; its senders do its work. What
+// counts is the memory in flight: the blocks', and the messages' own.
 constexpr uint32_t kInboxMessagesMax = 256;
 constexpr uint32_t kInboxKibibytesMax = 4096;
 
@@ -19,6 +18,11 @@ constexpr uint32_t kOverflowBatch = 64;
 }  // namespace
 
 void ThreadCache::deallocate_remote(uint32_t block_tag, void* block) {
+  count_slow_path();
+  forward(block_tag, block);
+}
+
+void ThreadCache::forward(uint32_t block_tag, void* block) {
   const OwnerId owner = tag_owner(block_tag);
   if (owner == kNoOwner) report_misuse(Misuse::kReleasedFree, block);
   if (owner.count() > kOwnerMax) report_misuse(Misuse::kInteriorFree, block);
@@ -30,13 +34,12 @@ void ThreadCache::deallocate_remote(uint32_t block_tag, void* block) {
       report_misuse(Misuse::kInteriorFree, block);
     }
     pool().change_owner(slab, id_);
-    if (!push(c, block)) deallocate(c, block);
+    put_on_stack(c, block);
     return;
   }
   Message*& message = open[owner.count() % kOpenMessages];
   if (message->owner() != owner) {
-    count_slow_path();
-    if (message != no_message()) send(message);
+    close(message);
     message = new_message(owner);
     if (message == nullptr) {
       message = no_message();
@@ -45,9 +48,19 @@ void ThreadCache::deallocate_remote(uint32_t block_tag, void* block) {
     }
   }
   message->append(block);
-  if (message->full()) {
-    send(message);
-    message = no_message();
+  if (message->full()) close(message);
+}
+
+// Forgotten before it is sent: in the child of fork an open message is nobody else's.
+void ThreadCache::close(Message*& message) {
+  Message* closed = message;
+  if (closed == no_message()) return;
+  message = no_message();
+  std::atomic_signal_fence(std::memory_order_release);
+  if (closed->count == 0) {
+    recycle_message(closed);
+  } else {
+    send(closed);
   }
 }
 
@@ -58,21 +71,15 @@ void ThreadCache::send(Message* message) {
   const uint32_t first_tag = registry().tag_of(reinterpret_cast<uintptr_t>(message->blocks[0]));
   const Bytes bytes{message->count * block_bytes(tag_class(first_tag)).count()};
   const Inbox::Load load = owner->inbox_.push(message, bytes);
-  const bool crowded = load.messages > kInboxMessagesMax ||
-                       (load.messages > kInboxMessagesFree && load.kibibytes > kInboxKibibytesMax);
-  if (crowded) return_strays(owner->drain_inbox(false));
+  const bool crowded =
+      load.messages > kInboxMessagesMax || load.kibibytes > kInboxKibibytesMax || owner->parked();
+  if (!crowded) return;
+  return_strays(owner->drain_inbox(false));
+  if (owner->parked() && owner->inbox_.has_mail()) cache_list().note_mail();
 }
 
 void ThreadCache::send_all() {
-  for (Message*& message : open) {
-    if (message == no_message()) continue;
-    if (message->count == 0) {
-      recycle_message(message);
-    } else {
-      send(message);
-    }
-    message = no_message();
-  }
+  for (Message*& message : open) close(message);
 }
 
 // The owner takes its mail: onto the stacks, and what finds no room there into the bitmaps.
@@ -87,7 +94,7 @@ void ThreadCache::receive() {
       const uint32_t block_tag = registry().tag_of_acquire(address);
       const uint32_t c = block_tag ^ tag;
       if (c >= kClasses) [[unlikely]] {
-        deallocate_remote(block_tag, block);  // its slab was adopted while it travelled
+        forward(block_tag, block);  // its slab was adopted while it travelled
         continue;
       }
       const Slab* slab = registry().slot_of(address)->head();
@@ -113,7 +120,11 @@ void ThreadCache::receive() {
 // Mail comes in bursts: the stack it goes to may grow at once, not only after a flush.
 bool ThreadCache::make_room_for_mail(ClassIndex c) {
   if (state_of(c).bottom == nullptr) return materialise(c);
-  grow(c);
+  if (at_tripwire(c)) {
+    lift_tripwire(c);
+  } else {
+    grow(c);
+  }
   return tops[c.count()] != limits[c.count()];
 }
 

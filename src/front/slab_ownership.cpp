@@ -58,7 +58,9 @@ Slab* ThreadCache::after_put(Slab* slab) {
   ClassState& state = state_of(slab->class_index());
   if (!slab->listed) list(slab, false);
   if (!slab->all_free() || state.kept == slab) return nullptr;
-  if (state.kept == nullptr || !state.kept->all_free()) {
+  // relaxed: under lock().
+  const bool parked = parked_.load(std::memory_order_relaxed);
+  if (!parked && (state.kept == nullptr || !state.kept->all_free())) {
     state.kept = slab;
     return nullptr;
   }
@@ -70,12 +72,12 @@ Slab* ThreadCache::after_put(Slab* slab) {
 void ThreadCache::list(Slab* slab, bool in_front) {
   SlabList& slabs = state_of(slab->class_index()).slabs;
   in_front ? slabs.push_front(slab) : slabs.push_back(slab);
-  if (parked_) cache_list().note_adoptable(slab->class_index(), 1);
+  if (parked_.load(std::memory_order_relaxed)) cache_list().note_adoptable(slab->class_index(), 1);
 }
 
 void ThreadCache::unlist(Slab* slab) {
   state_of(slab->class_index()).slabs.remove(slab);
-  if (parked_) cache_list().note_adoptable(slab->class_index(), -1);
+  if (parked_.load(std::memory_order_relaxed)) cache_list().note_adoptable(slab->class_index(), -1);
 }
 
 void ThreadCache::release_chain(Slab* chain) {
@@ -146,7 +148,7 @@ bool ThreadCache::give_for_adoption(ClassIndex c, ThreadCache* adopter) {
 
 void ThreadCache::set_parked(bool parked) {
   os::LockGuard guard(lock_);
-  parked_ = parked;
+  parked_.store(parked, std::memory_order_seq_cst);
   for (uint32_t i = 0; i < kClasses; ++i) {
     int32_t listed = 0;
     for (const Slab* slab = classes_[i].slabs.first(); slab != nullptr; slab = slab->next) ++listed;

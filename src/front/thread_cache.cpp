@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kBatchBytes = size_t{64} << 10;
 // Refills without a flush between after which the program is seen to grow.
 constexpr uint8_t kGrowingRefills = 4;
+// And the reverse.
+constexpr uint8_t kDrainingFlushes = 4;
 
 uint32_t batch_size(ClassIndex c, uint32_t capacity) {
   const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
@@ -37,14 +39,16 @@ void ThreadCache::set_depth(ClassIndex c, uint32_t entries) {
 
 void* ThreadCache::allocate(ClassIndex c, bool* zero) {
   count_slow_path();
-  if (pass_fence(c)) {
-    if (void* block = pop(c); block != nullptr) return block;
-  }
-  if (inbox_.has_mail()) {
+  const uint32_t fence = state_of(c).fence;
+  lift_fence(c);
+  void* block = pop(c);
+  if (block == nullptr && inbox_.has_mail()) {
     receive();
-    if (void* block = pop(c); block != nullptr) return block;
+    block = pop(c);
   }
-  return is_large(c) ? take_large(c, SlotCount(1), zero) : refill(c);
+  if (block == nullptr) block = is_large(c) ? take_large(c, SlotCount(1), zero) : refill(c);
+  watch(c, fence / 2);
+  return block;
 }
 
 void* ThreadCache::allocate_aligned(ClassIndex c, SlotCount alignment, bool* zero) {
@@ -59,7 +63,10 @@ void* ThreadCache::refill(ClassIndex c) {
   } else if (state.flushed || ++state.refills_in_row >= kGrowingRefills) {
     grow(c);
   }
+  DCHECK(depth(c) == 0 && state.fence == 0);
+  lift_tripwire(c);
   state.flushed = false;
+  state.flushes_in_row = 0;
   state.refilled = true;
   stats_.refills.add(1);
 
@@ -82,6 +89,7 @@ void* ThreadCache::take_large(ClassIndex c, SlotCount alignment, bool* zero) {
   ClassState& state = state_of(c);
   if (state.flushed) grow(c);
   state.flushed = false;
+  state.flushes_in_row = 0;
   SharedPool::Acquired got =
       pool().acquire(c, id_, near_, alignment, SharedPool::Growth::kForbidden);
   if (got.slab == nullptr) {
@@ -154,14 +162,32 @@ bool ThreadCache::find_slab(ClassIndex c) {
 
 void ThreadCache::deallocate(ClassIndex c, void* block) {
   count_slow_path();
+  lift_fence(c);
+  put_on_stack(c, block);
+  watch(c, depth(c) / 2);
+}
+
+// The stack may be full, or not exist, or have no room at all.
+void ThreadCache::put_on_stack(ClassIndex c, void* block) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr && !materialise(c)) {
     put_blocks(&block, 1);
     return;
   }
+  lift_tripwire(c);
   if (push(c, block)) return;
-  flush(c, state.capacity / 2);
-  push(c, block);
+  // Flush after flush without a refill: the program gives up what it has, and what stays on the stack
+  // would pin the slabs it lies in.
+  if (state.flushes_in_row < kDrainingFlushes) {
+    ++state.flushes_in_row;
+    flush(c, state.capacity / 2);
+  } else {
+    flush(c, 0);
+    lower_capacity(c);
+  }
+  if (push(c, block)) return;
+  put_blocks(&block, 1);
+  state.flushed = true;  // a stack with room would have kept it
 }
 
 // Returns all but the `keep` youngest entries to their slabs.

@@ -117,7 +117,7 @@ class ThreadCache : public CacheFront {
   // In the child of fork: the owner has vanished between two instructions of its own.
   void orphan() { orphan_ = true; }
   bool is_orphan() const { return orphan_; }
-  bool is_parked() const { return parked_; }
+  bool parked() const { return parked_.load(std::memory_order_seq_cst); }
   // Empties what the vanished owner left, but for the entries it may have been working on.
   void settle_orphan();
 
@@ -146,6 +146,7 @@ class ThreadCache : public CacheFront {
     bool flushed = false;        // since the last refill
     bool refilled = false;       // since the last tick
     uint8_t refills_in_row = 0;  // without a flush between
+    uint8_t flushes_in_row = 0;  // without a refill between
   };
 
   ClassState& state_of(ClassIndex c) { return classes_[c.count()]; }
@@ -160,6 +161,7 @@ class ThreadCache : public CacheFront {
   uint32_t take_from_list(ClassIndex c, void** end, uint32_t want);
   bool find_slab(ClassIndex c);
   uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
+  void put_on_stack(ClassIndex c, void* block);
   void flush(ClassIndex c, uint32_t keep);
 
   // slab_ownership.cpp: blocks come home, slabs come and go.
@@ -175,13 +177,18 @@ class ThreadCache : public CacheFront {
   bool materialise(ClassIndex c);
   void grow(ClassIndex c);
   void shrink(ClassIndex c);
+  void lower_capacity(ClassIndex c);
   void set_capacity(ClassIndex c, uint32_t capacity);
-  bool pass_fence(ClassIndex c);
+  void watch(ClassIndex c, uint32_t half);
+  void set_fence(ClassIndex c, uint32_t entry);
   void lift_fence(ClassIndex c);
-  void set_fence(ClassIndex c);
+  bool at_tripwire(ClassIndex c) const;
+  void lift_tripwire(ClassIndex c);
   void drop_stack(ClassIndex c);
 
   // remote.cpp: messages.
+  void forward(uint32_t tag, void* block);
+  void close(Message*& message);
   void receive();
   bool make_room_for_mail(ClassIndex c);
   void send(Message* message);
@@ -198,11 +205,14 @@ class ThreadCache : public CacheFront {
   SuperSlab* near_ = nullptr;  // where the last slab came from
   CacheStats stats_;
   uint32_t slow_paths_left_ = 0;
+  uint32_t attention_ = 0;  // close watches left until the next tick
   Milliseconds last_tick_;
   uintptr_t owner_thread_ = 0;
   bool ticked_ = false;
   bool exit_round_taken_ = false;
-  bool parked_ = false;
+  // sync: parked. Written under lock_. A sender pushes its message, then looks here; the parker
+  // writes here, then looks for mail: seq_cst on both sides, so that one of them sees the other.
+  std::atomic<bool> parked_{false};
   bool orphan_ = false;
   ClassState classes_[kClasses];
 };

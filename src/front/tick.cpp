@@ -8,9 +8,13 @@ namespace {
 
 // A tick is a twentieth of the default decay time.
 constexpr Milliseconds kTickInterval{50};
-// Slow paths between two looks at the clock: rare enough to be free, and fences make sure that even
-// a program which only ever hits its stacks comes by.
+// Slow paths between two looks at the clock: rare enough to be free. Fences make sure that a program
+// which only ever hits its stacks comes by as well, see class_stack.cpp.
 constexpr uint32_t kSlowPathsPerLook = 8;
+
+// Meetings with fences and tripwires after a tick: 0.2 % of the time at most, and enough for a program
+// of 80 000 calls a second to come by at every one of them.
+constexpr uint32_t kAttention = 4096;
 
 }  // namespace
 
@@ -33,7 +37,8 @@ void ThreadCache::tick(Milliseconds now) {
     if (state.bottom != nullptr) {
       if (state.fence != 0) shrink(c);
       lift_fence(c);
-      set_fence(c);
+      attention_ = kAttention;
+      watch(c, 0);
       set_depth(c, depth(c));  // published
     }
     idle_slab |= state.kept != nullptr && !state.refilled;

@@ -9,6 +9,7 @@
 #include "large/huge.h"
 #include "heap/deferred.h"
 #include "heap/foreign.h"
+#include "heap/inside.h"
 #include "heap/lifecycle.h"
 
 namespace hakmem::heap {
@@ -17,32 +18,39 @@ namespace {
 
 constinit DeferredFrees g_deferred;
 
-// While this lives, a signal handler on this thread misses every stack and is served without the
-// cache.
+// A slow path of a thread's own cache, and the deferred work that comes with it.
 class SlowPath {
  public:
-  explicit SlowPath(ThreadCache* cache) : cache_(cache) {
-    t_front = const_cast<CacheFront*>(&kBusyFront);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-  }
+  explicit SlowPath(ThreadCache* cache) : cache_(cache) {}
   ~SlowPath() {
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    t_front = cache_;
-    if (g_deferred.waiting()) [[unlikely]] g_deferred.take_all(deallocate_slow);
     if (cache_->take_tick_notice()) huge_blocks().purge(os::now_coarse(), false);
   }
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;
 
  private:
+  const Inside inside_;
   ThreadCache* cache_;
 };
 
+// After every slow path: what handlers freed meanwhile.
+void free_deferred() {
+  if (g_deferred.waiting()) [[unlikely]] g_deferred.take_all(deallocate_slow);
+}
+
 void* allocate_huge(size_t size, size_t alignment, bool* zero) {
   if (size > PTRDIFF_MAX) return nullptr;
-  // Interrupted in the middle of its own table: a handler gets nothing rather than a deadlock.
+  // Interrupted in the middle of the table: a handler gets nothing rather than a deadlock.
   if (huge_blocks().lock().held_by_me()) return nullptr;
+  const Inside inside;
   return huge_blocks().allocate(Bytes(size), Bytes(alignment), zero);
+}
+
+bool deallocate_huge(void* block) {
+  // A handler's free in the middle of the table: left for later.
+  if (huge_blocks().lock().held_by_me()) return g_deferred.put(block);
+  const Inside inside;
+  return huge_blocks().release(block);
 }
 
 // A handler interrupted this thread inside a slow path: a mapping of its own is always sound.
@@ -52,6 +60,7 @@ void* allocate_in_handler(size_t size, size_t alignment, bool* zero) {
 
 // This thread's exit handler ran: one block at a time from a parked cache.
 void* allocate_departed(ClassIndex c, bool* zero) {
+  const Inside inside;
   ThreadCache* host = cache_list().any_parked();
   return host == nullptr ? nullptr : host->borrow_block(c, zero);
 }
@@ -60,11 +69,17 @@ void* allocate_class(ClassIndex c, SlotCount alignment, bool* zero) {
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) {
     if (lifecycle::departed() && alignment == SlotCount(1)) return allocate_departed(c, zero);
-    return allocate_in_handler(block_bytes(c).count(), alignment.count() << kSlotShift, zero);
+    const size_t aligned = alignment == SlotCount(1) ? 1 : size_t{alignment.count()} << kSlotShift;
+    return allocate_in_handler(block_bytes(c).count(), aligned, zero);
   }
-  const SlowPath guard(cache);
-  return alignment == SlotCount(1) ? cache->allocate(c, zero)
-                                   : cache->allocate_aligned(c, alignment, zero);
+  void* block;
+  {
+    const SlowPath slow(cache);
+    block = alignment == SlotCount(1) ? cache->allocate(c, zero)
+                                      : cache->allocate_aligned(c, alignment, zero);
+  }
+  free_deferred();
+  return block;
 }
 
 // True when options send this request to libc; seals the options if nobody has.
@@ -73,9 +88,11 @@ bool passes_through() {
   return lifecycle::passes_through();
 }
 
-void deallocate_departed(uint32_t tag, void* block) {
+// Straight into its slab: this thread has no cache, because it left or because there is no memory.
+void deallocate_without_cache(uint32_t tag, void* block) {
   if (tag_owner(tag) == kNoOwner) report_misuse(Misuse::kReleasedFree, block);
   if (tag_owner(tag).count() > kOwnerMax) report_misuse(Misuse::kInteriorFree, block);
+  const Inside inside;
   ThreadCache::return_home(block);
 }
 
@@ -88,13 +105,12 @@ bool append_to_open_message(void* block) {
   // relaxed: see Reservation.
   Message* message = front->message_for(home.tag_word(offset).load(std::memory_order_relaxed));
   if (message == nullptr) return false;
-  // A handler that came in between could send the message away: it must see a busy thread.
-  t_front = const_cast<CacheFront*>(&kBusyFront);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  message->append(block);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  t_front = front;
-  if (g_deferred.waiting()) [[unlikely]] g_deferred.take_all(deallocate_slow);
+  {
+    // A handler that came in between could send the message away.
+    const Inside inside;
+    message->append(block);
+  }
+  free_deferred();
   return true;
 }
 
@@ -102,20 +118,22 @@ bool append_to_open_message(void* block) {
 void deallocate_ours(uint32_t tag, void* block) {
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) {
-    if (lifecycle::departed()) return deallocate_departed(tag, block);
+    if (!lifecycle::busy()) return deallocate_without_cache(tag, block);
     // A handler's: left for later. With no room for it the block is lost, the lesser evil.
     g_deferred.put(block);
     return;
   }
   const uint32_t size_class = tag ^ cache->tag;
-  if (size_class < kClasses) {
-    if (cache->push(ClassIndex(size_class), block)) return;
-    const SlowPath guard(cache);
-    cache->deallocate(ClassIndex(size_class), block);
-    return;
+  if (size_class < kClasses && cache->push(ClassIndex(size_class), block)) return;
+  {
+    const SlowPath slow(cache);
+    if (size_class < kClasses) {
+      cache->deallocate(ClassIndex(size_class), block);
+    } else {
+      cache->deallocate_remote(tag, block);
+    }
   }
-  const SlowPath guard(cache);
-  cache->deallocate_remote(tag, block);
+  free_deferred();
 }
 
 }  // namespace
@@ -134,8 +152,7 @@ void deallocate_slow(void* block) {
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
     report_misuse(Misuse::kReleasedFree, block);
   }
-  if (huge_blocks().lock().held_by_me()) return;  // a handler's free in the middle of the table
-  if (huge_blocks().release(block)) return;
+  if (deallocate_huge(block)) return;
   if (passes_through() || libc_owns(block)) {
     os::libc_free(block);
     return;
@@ -182,20 +199,25 @@ void* allocate_aligned(size_t alignment, size_t size) {
 void idle() {
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) return;
-  const SlowPath guard(cache);
+  const SlowPath slow(cache);
   cache->trim();
 }
 
 bool trim() {
   if (lifecycle::busy()) return false;
   idle();
-  cache_list().drain_parked();
-  cache_list().for_each([](ThreadCache& other) {
-    ThreadCache::return_strays(other.drain_inbox(true));
-    other.release_kept_slabs();
-  });
-  Bytes returned = pool().purge_all();
-  returned += huge_blocks().purge(os::now_coarse(), true);
+  Bytes returned;
+  {
+    const Inside inside;
+    cache_list().note_mail();
+    cache_list().drain_parked();
+    cache_list().for_each([](ThreadCache& other) {
+      ThreadCache::return_strays(other.drain_inbox(true));
+      other.release_kept_slabs();
+    });
+    returned = pool().purge_all() + huge_blocks().purge(os::now_coarse(), true);
+  }
+  free_deferred();
   return returned.count() != 0;
 }
 

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "superslab/meta_arena.h"
 #include "front/cache_list.h"
+#include "heap/inside.h"
 #include "large/huge.h"
 
 namespace hakmem::lifecycle {
@@ -17,10 +18,23 @@ namespace {
 // sync: options. Set once, after the snapshot was written; whoever sees it set reads the snapshot.
 constinit std::atomic<bool> g_options_sealed{false};
 constinit std::atomic<bool> g_pass_through{false};
-// sync: key. Threads that start before the constructor ran have no exit handler: there is at most
-// the main one.
+// sync: hooks. Claimed by one thread, made once, with the first cache: the fork handlers of libraries
+// loaded later then run before ours, and after ours in the child.
+constinit std::atomic<bool> g_hooks_claimed{false};
 constinit std::atomic<bool> g_key_made{false};
+// The thread that is between the handlers of its fork; it holds every lock.
+constinit std::atomic<uintptr_t> g_forking{0};
 constinit pthread_key_t g_key = 0;
+
+void say_options(const Config& options) {
+  LineWriter line;
+  line.append("hakmem " HAKMEM_VERSION ": reserve ").append_bytes(options.reserve_bytes);
+  line.append(", decay ").append_decimal(options.decay_ms).append(" ms, cache_limit ");
+  line.append_bytes(options.cache_limit_bytes).append(" (0: automatic), tiny_use_superslab ");
+  line.append(options.tiny_use_superslab ? "on" : "off").append(", tiny_ss_shared ");
+  line.append(options.tiny_ss_shared ? "on" : "off").end_line();
+  os::write_stderr(line.data(), line.size());
+}
 
 // Options are read at the first slow path at which the environment exists, in the only thread.
 void seal_options() {
@@ -35,6 +49,7 @@ void seal_options() {
   if (parsed.must_exit) os::exit_process(kExitBadConfiguration);
   seal(parsed.config);
   os::make_readable(sealed_page().address, Bytes(sealed_page().size_bytes));
+  if (parsed.config.verbose) say_options(parsed.config);
   g_pass_through.store(!parsed.config.tiny_use_superslab && os::libc_malloc_present(),
                        std::memory_order_relaxed);
   g_options_sealed.store(true, std::memory_order_release);
@@ -49,10 +64,6 @@ void on_thread_exit(void* value) {
   cache->retire();
   cache_list().park(cache);
   t_front = const_cast<CacheFront*>(&kDepartedFront);
-}
-
-void watch_exit_of(ThreadCache* cache) {
-  if (g_key_made.load(std::memory_order_acquire)) pthread_setspecific(g_key, cache);
 }
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
@@ -80,6 +91,7 @@ void before_fork() {
   held.pool = lock_unless_mine(pool().lock());
   held.meta = lock_unless_mine(meta_arena().lock());
   g_fork_held = held;
+  g_forking.store(os::thread_identity(), std::memory_order_relaxed);
 }
 
 void after_fork_in_parent() {
@@ -93,6 +105,7 @@ void after_fork_in_parent() {
     if (&cache != held.cache) cache.lock().unlock();
   });
   if (!held.list) cache_list().lock().unlock();
+  g_forking.store(0, std::memory_order_relaxed);
 }
 
 void after_fork_in_child() {
@@ -108,40 +121,55 @@ void after_fork_in_child() {
   if (!held.list) cache_list().lock().reset_in_child();
   cache_list().park_all_but(os::thread_identity());
   pool().repair_in_child();
+  g_forking.store(0, std::memory_order_relaxed);
 }
 
-// Priority 101 is the first a program may use: our fork handler is then among the last to run.
-[[gnu::constructor(101)]] void on_load() {
-  seal_options();
+void make_hooks() {
+  if (g_hooks_claimed.exchange(true, std::memory_order_acq_rel)) return;
   if (pthread_key_create(&g_key, on_thread_exit) == 0) {
     g_key_made.store(true, std::memory_order_release);
   }
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-  if (!is_constant(t_front)) watch_exit_of(static_cast<ThreadCache*>(t_front));
 }
 
-// A signal handler interrupted this thread while it was getting its cache.
-bool interrupted_start() {
-  return cache_list().lock().held_by_me() || meta_arena().lock().held_by_me();
+// In case nobody has allocated before; 101 is the first priority a program may use.
+[[gnu::constructor(101)]] void on_load() {
+  seal_options();
+  make_hooks();
+}
+
+// Between its fork handlers a thread holds every lock, and can only use what it has on its stacks.
+bool in_fork() {
+  const uintptr_t forking = g_forking.load(std::memory_order_relaxed);
+  return forking != 0 && forking == os::thread_identity();
+}
+
+ThreadCache* start_thread() {
+  ThreadCache* cache;
+  {
+    const Inside inside;
+    cache = cache_list().take_over();
+  }
+  if (cache == nullptr) return nullptr;
+  cache->set_owner_thread(os::thread_identity());
+  t_front = cache;
+  make_hooks();
+  if (g_key_made.load(std::memory_order_acquire)) pthread_setspecific(g_key, cache);
+  return cache;
 }
 
 }  // namespace
 
 ThreadCache* current_cache() {
   CacheFront* front = t_front;
-  if (!is_constant(front)) [[likely]]
-    return static_cast<ThreadCache*>(front);
-  if (front != &kEmptyFront || interrupted_start()) return nullptr;
+  if (in_fork()) [[unlikely]] return nullptr;
+  if (!is_constant(front)) [[likely]] return static_cast<ThreadCache*>(front);
+  if (front != &kEmptyFront) return nullptr;
   seal_options();
-  if (passes_through()) return nullptr;
-  if (registry().reservations() == 0) registry().open();
-  ThreadCache* cache = cache_list().take_over();
-  if (cache == nullptr) return nullptr;
-  cache->set_owner_thread(os::thread_identity());
-  t_front = cache;
-  watch_exit_of(cache);
-  return cache;
+  return passes_through() ? nullptr : start_thread();
 }
+
+bool busy() { return t_front == &kBusyFront || in_fork(); }
 
 bool passes_through() { return g_pass_through.load(std::memory_order_relaxed); }
 

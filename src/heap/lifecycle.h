@@ -21,8 +21,9 @@ ThreadCache* current_cache();
 // True after this thread's exit handler ran: it allocates from a parked cache, block by block.
 inline bool departed() { return t_front == &kDepartedFront; }
 
-// True in a signal handler that interrupted a slow path of its own thread.
-inline bool busy() { return t_front == &kBusyFront; }
+// True in a signal handler that interrupted its own thread inside the allocator, and between the
+// fork handlers of a thread that forks.
+bool busy();
 
 // True when options send every request to libc's malloc.
 bool passes_through();

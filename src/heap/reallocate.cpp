@@ -9,6 +9,7 @@
 #include "large/huge.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
+#include "heap/inside.h"
 #include "heap/lifecycle.h"
 
 namespace hakmem::heap {
@@ -51,6 +52,24 @@ void report_size_mismatch(const void* block, size_t size, size_t have) {
   os::write_stderr(line.data(), line.size());
 }
 
+bool resize_large(void* block, ClassIndex wanted) {
+  if (lifecycle::busy()) return false;
+  const Inside inside;
+  return pool().resize(registry().slot_of(reinterpret_cast<uintptr_t>(block)), wanted);
+}
+
+// 0 when the block is not a huge one, or a handler interrupted this thread inside the table.
+size_t huge_size(const void* block) {
+  if (huge_blocks().lock().held_by_me()) return 0;
+  const Inside inside;
+  return huge_blocks().size_of(block).count();
+}
+
+void* resize_huge(void* block, size_t size) {
+  const Inside inside;
+  return huge_blocks().resize(block, Bytes(size));
+}
+
 void* reallocate_ours(uint32_t tag, void* block, size_t size) {
   require_block_start(tag, block);
   const ClassIndex old_class = tag_class(tag);
@@ -58,10 +77,7 @@ void* reallocate_ours(uint32_t tag, void* block, size_t size) {
   if (size <= kLargeMax) {
     const ClassIndex wanted = class_of(size);
     if (wanted == old_class) return block;
-    if (is_large(old_class) && is_large(wanted)) {
-      Slab* slab = registry().slot_of(reinterpret_cast<uintptr_t>(block));
-      if (pool().resize(slab, wanted)) return block;
-    }
+    if (is_large(old_class) && is_large(wanted) && resize_large(block, wanted)) return block;
     // A smaller class is worth a copy only when it saves half.
     if (size < old_size && size > old_size / 2) return block;
   }
@@ -71,7 +87,7 @@ void* reallocate_ours(uint32_t tag, void* block, size_t size) {
 void* reallocate_huge(void* block, size_t old_size, size_t size) {
   if (size <= kLargeMax && size < old_size / 2) return move_to_new(block, old_size, size);
   const size_t wanted = size <= kLargeMax ? kLargeMax + 1 : size;
-  if (void* moved = huge_blocks().resize(block, Bytes(wanted)); moved != nullptr) return moved;
+  if (void* moved = resize_huge(block, wanted); moved != nullptr) return moved;
   return size <= old_size ? block : move_to_new(block, old_size, size);
 }
 
@@ -86,9 +102,7 @@ void* reallocate(void* block, size_t size) {
   if (size > PTRDIFF_MAX) return nullptr;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   if (tag != kUnusedTag) return reallocate_ours(tag, block, size);
-  if (const Bytes huge = huge_blocks().size_of(block); huge.count() != 0) {
-    return reallocate_huge(block, huge.count(), size);
-  }
+  if (const size_t huge = huge_size(block); huge != 0) return reallocate_huge(block, huge, size);
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
     report_misuse(Misuse::kReleasedFree, block);
   }
@@ -100,8 +114,8 @@ size_t usable_size(void* block) {
   if (block == nullptr) return 0;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   if (tag != kUnusedTag) return block_bytes(tag_class(tag)).count();
-  if (const Bytes huge = huge_blocks().size_of(block); huge.count() != 0) return huge.count();
-  if (!libc_owns(block)) return 0;
+  if (const size_t huge = huge_size(block); huge != 0) return huge;
+  if (!lifecycle::passes_through() && !libc_owns(block)) return 0;
   // glibc's chunk header: size and flags in the word before, of which the header takes one word.
   const size_t word = *(static_cast<const size_t*>(block) - 1);
   const bool mapped = (word & 2) != 0;

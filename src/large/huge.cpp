@@ -39,7 +39,7 @@ size_t hash_of(uintptr_t address) {
 HugeBlocks& huge_blocks() { return g_huge_blocks; }
 
 HugeBlocks::Entry* HugeBlocks::find(uintptr_t address) {
-  if (capacity_ == 0) return nullptr;
+  if (capacity_ == 0 || address <= kTombstone) return nullptr;
   // make_room() keeps unused entries, so a probe ends.
   for (size_t i = hash_of(address) & (capacity_ - 1);; i = (i + 1) & (capacity_ - 1)) {
     if (table_[i].address == address) return &table_[i];
@@ -53,7 +53,7 @@ void HugeBlocks::insert(uintptr_t address, size_t size) {
   if (table_[i].address == kNeverUsed) ++used_;
   CHECK(used_ < capacity_);
   table_[i] = Entry{address, size};
-  ++blocks_;
+  count_.store(++blocks_, std::memory_order_relaxed);
   live_bytes_ += size;
 }
 
@@ -62,7 +62,7 @@ bool HugeBlocks::remove(uintptr_t address, size_t* size) {
   if (entry == nullptr) return false;
   *size = entry->size;
   entry->address = kTombstone;
-  --blocks_;
+  count_.store(--blocks_, std::memory_order_relaxed);
   live_bytes_ -= *size;
   return true;
 }
@@ -154,6 +154,7 @@ void* HugeBlocks::take_retained(size_t size, size_t alignment) {
 }
 
 bool HugeBlocks::release(void* block) {
+  if (none()) return false;
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   size_t size = 0;
   {
@@ -178,6 +179,7 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
 }
 
 Bytes HugeBlocks::size_of(const void* block) {
+  if (none()) return Bytes(0);
   os::LockGuard guard(lock_);
   const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
   return Bytes(entry == nullptr ? 0 : entry->size);

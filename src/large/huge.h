@@ -10,6 +10,8 @@
 // Composable      os/pages, os/lock, config, registry. Used by heap.
 #pragma once
 
+#include <atomic>
+
 #include "base/units.h"
 #include "os/lock.h"
 
@@ -29,6 +31,9 @@ class HugeBlocks {
 
   // nullptr when refused. `zero` is set when the block is known to read as zero.
   void* allocate(Bytes size, Bytes alignment, bool* zero);
+
+  // relaxed: a thread that holds a huge block has seen its insertion.
+  bool none() const { return count_.load(std::memory_order_relaxed) == 0; }
 
   // False when `block` is not a huge block of ours.
   bool release(void* block);
@@ -79,6 +84,7 @@ class HugeBlocks {
   uint32_t retained_count_ = 0;
   size_t retained_bytes_ = 0;
   uint64_t blocks_ = 0;
+  std::atomic<uint64_t> count_{0};  // blocks_, for readers without the lock
   size_t live_bytes_ = 0;
   uint64_t maps_ = 0;
   uint64_t unmaps_ = 0;

@@ -4,6 +4,8 @@
 #include "os/pages.h"
 #include "os/process.h"
 #include "front/thread_cache.h"
+#include "heap/inside.h"
+#include "heap/lifecycle.h"
 #include "observe/standstill.h"
 
 namespace hakmem {
@@ -33,7 +35,10 @@ class Walker {
   }
 
   void walk() {
-    registry().for_each_superslab([this](const SuperSlab& super) { check_superslab(super); });
+    // Slots change hands without any cache's lock, so their tags are judged only when nobody runs.
+    if (stopped_) {
+      registry().for_each_superslab([this](const SuperSlab& super) { check_superslab(super); });
+    }
     cache_list().for_each([this](const ThreadCache& cache) { check_cache(cache); });
   }
 
@@ -69,11 +74,11 @@ class Walker {
       const uint32_t tag = registry().tag_of_acquire(base);
       const bool is_active = (active >> slot & 1) != 0;
       if (tag == kUnusedTag) {
-        if (stopped_) require(!is_active, "an ACTIVE slot without a tag", base);
+        require(!is_active, "an ACTIVE slot without a tag", base);
         ++slot;
         continue;
       }
-      if (stopped_) require(is_active, "a tag on a slot that is not ACTIVE", base);
+      require(is_active, "a tag on a slot that is not ACTIVE", base);
       const uint32_t slots = tag_owner(tag).count() > kOwnerMax ? 0 : check_slab(super, slot, tag);
       require(slots != 0, "an interior slot without a slab before it", base);
       slot += slots == 0 ? 1 : slots;
@@ -94,8 +99,6 @@ class Walker {
     }
     ++result_.slabs;
     result_.blocks += info.blocks;
-    // A large block's record belongs to whoever holds the block.
-    if (is_large(c) && !stopped_) return info.slots;
     require(slab.base == base && slab.head_distance == 0, "a slab's record is not its own", base);
     require(slab.class_index() == c && slab.slots == info.slots && slab.blocks == info.blocks,
             "a slab's record does not fit its class", base);
@@ -107,7 +110,7 @@ class Walker {
     if (const uint32_t rest = slab.blocks % 64u; rest != 0) {
       require(slab.bitmap[slab.words() - 1] >> rest == 0, "a bit behind the last block", base);
     }
-    if (stopped_ && slab.blocks > 1) {
+    if (slab.blocks > 1) {
       require(slab.listed == (slab.free_count != 0), "listed does not agree with free count", base);
     }
     result_.free_blocks += slab.free_count;
@@ -124,6 +127,8 @@ class Walker {
         require(slab->previous == before, "a list's links do not match", slab->base);
         require(registry().tag_of_acquire(slab->base) == make_tag(cache.id(), ClassIndex(i)),
                 "a slab on a list that is not its owner's", slab->base);
+        require(count_free_bits(*slab) == slab->free_count, "popcount differs from free count",
+                slab->base);
         before = slab;
       }
     }
@@ -178,6 +183,8 @@ class Walker {
 }  // namespace
 
 const char* check_heap(Threads threads, HeapWalk* walk) {
+  if (lifecycle::busy()) return nullptr;
+  const Inside inside;
   Walker walker(threads);
   walker.prepare();
   {

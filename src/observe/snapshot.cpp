@@ -1,6 +1,8 @@
 #include "observe/snapshot.h"
 
 #include "front/cache_list.h"
+#include "heap/inside.h"
+#include "heap/lifecycle.h"
 #include "observe/standstill.h"
 
 namespace hakmem {
@@ -38,6 +40,8 @@ void add_slabs(HeapSnapshot* out, const SuperSlab& super) {
 
 void take_snapshot(HeapSnapshot* out) {
   *out = HeapSnapshot{};
+  if (lifecycle::busy()) return;
+  const Inside inside;
   {
     const Standstill standstill;
     cache_list().for_each([out](ThreadCache& cache) { out->cached += cache.cached_bytes(); });

@@ -3,7 +3,8 @@
 // Responsibility  One consistent sum over slots, slabs, caches, huge blocks and metadata.
 // Contract        Takes the list's and every cache's lock, one after the other as fork does, so the
 //                 bitmaps stand still; what live threads push and pop meanwhile moves between live
-//                 and cached. Blocks in messages count as live. Allocates nothing.
+//                 and cached. Blocks in messages count as live. Allocates nothing. All zero in a signal handler
+//                 that interrupted the allocator.
 // Observable      HeapSnapshot.
 // Composable      Everything below. Used by api (mallinfo, malloc_info, malloc_stats) and tests.
 #pragma once

@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kPurgeBudgetUs = 1000;
 constexpr uint64_t kNoDeadline = UINT64_MAX;
 constexpr Milliseconds kRefusalPause{1000};
+// Small heaps keep what they have for the decay time: 16 MiB.
+constexpr uint32_t kEmptySlotsFloor = (16u << 20) >> kSlotShift;
 
 // Runs of ones in `mask`, each purged by one call. Returns the slots the system took back.
 uint32_t purge_runs(const SuperSlab& super, uint32_t mask) {
@@ -51,48 +53,78 @@ void SharedPool::decay(Milliseconds now) {
   purge_down_to(allowed, os::now_microseconds() + kPurgeBudgetUs);
 }
 
+// Under lock_. What decays on ticks alone would stay for ever in a program that frees nearly all it has
+// and then hardly calls malloc again.
+SlotCount SharedPool::empty_slots_max() const {
+  if (config().decay_ms == Decay::kNever) return SlotCount(UINT32_MAX - kSlotsPerSuperSlab);
+  return SlotCount(active_slots_ > kEmptySlotsFloor ? active_slots_ : kEmptySlotsFloor);
+}
+
+void SharedPool::purge_surplus() {
+  SlotCount allowed;
+  {
+    os::LockGuard guard(lock_);
+    if (os::now_coarse() < purge_again_) return;
+    allowed = empty_slots_max();
+  }
+  if (!purge_lock_.try_lock()) return;  // somebody else purges
+  purge_one(allowed);
+  purge_lock_.unlock();
+}
+
 Bytes SharedPool::purge_all() { return purge_down_to(SlotCount(0), kNoDeadline); }
 
 // Each turn claims the EMPTY slots of the SuperSlab with the longest EMPTY run, so that one call
 // gives back as much as possible; a refused slot becomes EMPTY again and ends the loop.
 Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
   Bytes total;
-  os::LockGuard turn(purge_lock_);
   for (;;) {
-    SuperSlab* super = nullptr;
-    uint32_t claimed = 0;
-    {
-      os::LockGuard guard(lock_);
-      if (empty_slots_ <= allowed.count()) break;
-      super = by_empty_.lists[63 - std::countl_zero(by_empty_.occupied)];
-      claimed = super->mask(SlotState::kEmpty);
-      uint32_t surplus = empty_slots_ - allowed.count();
-      while (static_cast<uint32_t>(std::popcount(claimed)) > surplus) {
-        claimed &= claimed - 1;  // keep the low ones: they are reused first
-      }
-      super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
-      empty_slots_ -= static_cast<uint32_t>(std::popcount(claimed));
-      reindex(super);
+    // One SuperSlab at a time: whoever waits for the claims waits for one call.
+    if (deadline_us == kNoDeadline) {
+      purge_lock_.lock();
+    } else if (!purge_lock_.try_lock()) {
+      break;  // somebody else purges
     }
-    const uint32_t purged = purge_runs(*super, claimed);
-    const uint32_t refused = claimed & ~purged;
-    {
-      os::LockGuard guard(lock_);
-      if (purged != 0) super->move(PoolKey(), purged, SlotState::kActive, SlotState::kUnused);
-      if (refused != 0) {
-        super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
-        empty_slots_ += static_cast<uint32_t>(std::popcount(refused));
-        ++purge_refusals_;
-        purge_again_ = os::now_coarse() + kRefusalPause;
-      }
-      reindex(super);
-      purged_slots_ += static_cast<uint32_t>(std::popcount(purged));
-    }
-    total += Bytes(static_cast<size_t>(std::popcount(purged)) << kSlotShift);
-    if (refused != 0) break;
+    const Purged step = purge_one(allowed);
+    purge_lock_.unlock();
+    total += Bytes(size_t{step.slots} << kSlotShift);
+    if (!step.more) break;
     if (deadline_us != kNoDeadline && os::now_microseconds() >= deadline_us) break;
   }
   return total;
+}
+
+SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
+  SuperSlab* super;
+  uint32_t claimed;
+  {
+    os::LockGuard guard(lock_);
+    if (empty_slots_ <= allowed.count()) return Purged{0, false};
+    super = by_empty_.lists[63 - std::countl_zero(by_empty_.occupied)];
+    claimed = super->mask(SlotState::kEmpty);
+    const uint32_t surplus = empty_slots_ - allowed.count();
+    while (static_cast<uint32_t>(std::popcount(claimed)) > surplus) {
+      claimed &= claimed - 1;  // keep the low ones: they are reused first
+    }
+    super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
+    empty_slots_ -= static_cast<uint32_t>(std::popcount(claimed));
+    reindex(super);
+  }
+  const uint32_t purged = purge_runs(*super, claimed);
+  const uint32_t refused = claimed & ~purged;
+  os::LockGuard guard(lock_);
+  if (purged != 0) super->move(PoolKey(), purged, SlotState::kActive, SlotState::kUnused);
+  if (refused != 0) {
+    super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
+    empty_slots_ += static_cast<uint32_t>(std::popcount(refused));
+    ++purge_refusals_;
+    purge_again_ = os::now_coarse() + kRefusalPause;
+  }
+  if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
+  reindex(super);
+  const uint32_t count = static_cast<uint32_t>(std::popcount(purged));
+  purged_slots_ += count;
+  return Purged{count, refused == 0};
 }
 
 }  // namespace hakmem

@@ -10,13 +10,6 @@ namespace {
 
 constinit SharedPool g_pool;
 
-// Starts in the mask that are multiples of `alignment` slots.
-constexpr uint32_t aligned_starts(uint32_t alignment) {
-  uint32_t starts = 0;
-  for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; slot += alignment) starts |= 1u << slot;
-  return starts;
-}
-
 }  // namespace
 
 SharedPool& pool() { return g_pool; }
@@ -30,7 +23,10 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     bool zero = false;
     {
       os::LockGuard guard(lock_);
-      run = find_run(slots, alignment.count(), near);
+      run = find_run(slots, alignment.count(), near, owner);
+      if (run.super == nullptr && growth == Growth::kAllowed) {
+        run = run_in_fresh(slots, alignment.count(), owner);
+      }
       if (run.super != nullptr) {
         zero = claim(run);
         ++acquires_;
@@ -48,7 +44,11 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     // or ends here.
     if (growth == Growth::kForbidden) return Acquired{};
     if (grow()) continue;
-    if (waited_for_purge) return Acquired{};
+    if (waited_for_purge) {
+      os::LockGuard guard(lock_);
+      ++shared_fails_;
+      return Acquired{};
+    }
     os::LockGuard wait(purge_lock_);
     waited_for_purge = true;
   }
@@ -70,9 +70,14 @@ void SharedPool::release(Slab* slab) {
   }
   for (uint32_t i = 1; i < slots.count(); ++i) slab[i].head_distance = 0;
   memset(static_cast<void*>(slab), 0, sizeof(Slab));
-  os::LockGuard guard(lock_);
-  give_back(super, run_mask(first, slots.count()));
-  ++releases_;
+  bool surplus;
+  {
+    os::LockGuard guard(lock_);
+    give_back(super, run_mask(first, slots.count()));
+    ++releases_;
+    surplus = empty_slots_ > empty_slots_max().count() + kSlotsPerSuperSlab;
+  }
+  if (surplus) [[unlikely]] purge_surplus();
 }
 
 bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
@@ -118,51 +123,6 @@ void SharedPool::adopt(Slab* slab, OwnerId owner) {
                       make_tag(owner, slab->class_index()));
 }
 
-// EMPTY before UNUSED, the caller's SuperSlab before others, the tightest fit before wider ones.
-SharedPool::Run SharedPool::find_run(uint32_t slots, uint32_t alignment, SuperSlab* near) {
-  if (near != nullptr) {
-    const Run run = run_in(near, near->mask(SlotState::kEmpty), slots, alignment);
-    if (run.super != nullptr) return run;
-  }
-  if (SuperSlab* super = best_fit(by_empty_, slots, alignment); super != nullptr) {
-    return run_in(super, super->mask(SlotState::kEmpty), slots, alignment);
-  }
-  if (near != nullptr) {
-    const Run run = run_in(near, near->free_mask(), slots, alignment);
-    if (run.super != nullptr) return run;
-  }
-  SuperSlab* super = best_fit(by_free_, slots, alignment);
-  if (super == nullptr) super = open_fresh();
-  if (super == nullptr) return Run{};
-  return run_in(super, super->free_mask(), slots, alignment);
-}
-
-SharedPool::Run SharedPool::run_in(SuperSlab* super, uint32_t mask, uint32_t slots,
-                                   uint32_t alignment) {
-  const uint32_t starts = run_starts(mask, slots) & aligned_starts(alignment);
-  if (starts == 0) return Run{};
-  return Run{super, static_cast<uint32_t>(std::countr_zero(starts)), slots};
-}
-
-// A run of slots + alignment - 1 holds an aligned one, and a SuperSlab without tenants always does.
-SuperSlab* SharedPool::best_fit(const Index& index, uint32_t slots, uint32_t alignment) {
-  const uint32_t needed = slots + alignment - 1;
-  const uint32_t least = needed < kSlotsPerSuperSlab ? needed : kSlotsPerSuperSlab;
-  const uint64_t fitting = index.occupied >> least << least;
-  return fitting == 0 ? nullptr : index.lists[std::countr_zero(fitting)];
-}
-
-SuperSlab* SharedPool::open_fresh() {
-  if (fresh_.count == 0) return nullptr;
-  SuperSlab* super = fresh_.first;
-  super->open(PoolKey(), fresh_.base);
-  ++fresh_.first;
-  --fresh_.count;
-  fresh_.base += kSuperSlabBytes.count();
-  reindex(super);
-  return super;
-}
-
 // True when no slot of the run had pages.
 bool SharedPool::claim(const Run& run) {
   const uint32_t unused = run.mask() & run.super->mask(SlotState::kUnused);
@@ -170,13 +130,17 @@ bool SharedPool::claim(const Run& run) {
   if (unused != 0) run.super->move(PoolKey(), unused, SlotState::kUnused, SlotState::kActive);
   if (empty != 0) run.super->move(PoolKey(), empty, SlotState::kEmpty, SlotState::kActive);
   empty_slots_ -= static_cast<uint32_t>(std::popcount(empty));
+  active_slots_ += run.slots;
   reindex(run.super);
   return empty == 0;
 }
 
 void SharedPool::give_back(SuperSlab* super, uint32_t mask) {
   super->move(PoolKey(), mask, SlotState::kActive, SlotState::kEmpty);
-  empty_slots_ += static_cast<uint32_t>(std::popcount(mask));
+  const uint32_t slots = static_cast<uint32_t>(std::popcount(mask));
+  empty_slots_ += slots;
+  active_slots_ -= slots;
+  if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
   reindex(super);
 }
 
@@ -269,7 +233,11 @@ void SharedPool::repair_in_child() {
       if (registry().tag_of(base) == kUnusedTag) lost |= 1u << slot;
     }
     lost &= super.mask(SlotState::kActive);
-    if (lost != 0) give_back(&super, lost);
+    if (lost == 0) return;
+    for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
+      if ((lost >> slot & 1) != 0) memset(static_cast<void*>(&super.slabs[slot]), 0, sizeof(Slab));
+    }
+    give_back(&super, lost);
   });
 }
 
@@ -287,6 +255,7 @@ PoolStats SharedPool::stats() {
   stats.purged_slots = purged_slots_;
   stats.purge_refusals = purge_refusals_;
   stats.grows = grows_;
+  stats.shared_fails = shared_fails_;
   return stats;
 }
 

@@ -8,7 +8,7 @@
 //                 call under the lock. unused + active + empty == 32 in every SuperSlab. Lock ranks
 //                 kGrow, kPool.
 // Observable      PoolStats; the walker checks masks, tags and records against each other.
-// Composable      Registry, MetaArena, Decay. Used by front, heap. Knows no thread and no size
+// Composable      Registry, MetaArena, Decay, config. Used by front, heap. Knows no thread and no size
 //                 policy.
 #pragma once
 
@@ -27,11 +27,12 @@ struct PoolStats {
   uint64_t purged_slots;
   uint64_t purge_refusals;
   uint64_t grows;
+  uint64_t shared_fails;  // acquires that found nothing although the system was asked
 };
 
 class SharedPool {
  public:
-  // May the pool ask the system when it has nothing left?
+  // May the pool take SuperSlabs that were never used, and ask the system for more?
   enum class Growth : bool { kForbidden, kAllowed };
 
   struct Acquired {
@@ -49,7 +50,8 @@ class SharedPool {
   // Takes the owner's name off the slab, under the lock of the cache that owns it.
   void detach(Slab* slab);
 
-  // The slab is detached and every block is home.
+  // The slab is detached and every block is home. May purge, so that EMPTY slots are never more than
+  // the ACTIVE ones and a constant.
   void release(Slab* slab);
 
   // A one-block slab grows into free neighbours, or gives its tail back; false when it cannot.
@@ -92,16 +94,28 @@ class SharedPool {
     uint64_t occupied = 0;
   };
 
-  Run find_run(uint32_t slots, uint32_t alignment, SuperSlab* near);
+  // placement.cpp
+  Run find_run(uint32_t slots, uint32_t alignment, SuperSlab* near, OwnerId owner);
+  Run find_run_of_tenant(uint32_t slots, uint32_t alignment, OwnerId owner);
   static Run run_in(SuperSlab* super, uint32_t mask, uint32_t slots, uint32_t alignment);
   static SuperSlab* best_fit(const Index& index, uint32_t slots, uint32_t alignment);
+  Run run_in_fresh(uint32_t slots, uint32_t alignment, OwnerId owner);
   SuperSlab* open_fresh();
+
   bool claim(const Run& run);
   bool grow();
   void reindex(SuperSlab* super);
   void give_back(SuperSlab* super, uint32_t mask);
   bool format(const Run& run, ClassIndex size_class, OwnerId owner);
+  // purge.cpp
+  struct Purged {
+    uint32_t slots;
+    bool more;
+  };
   Bytes purge_down_to(SlotCount allowed, uint64_t deadline_us);
+  Purged purge_one(SlotCount allowed);
+  SlotCount empty_slots_max() const;
+  void purge_surplus();
 
   template <SuperSlab::Link SuperSlab::*kLink>
   static void move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run);
@@ -115,6 +129,7 @@ class SharedPool {
   Index by_empty_;
   SuperSlabRange fresh_;  // committed, never opened
   uint32_t empty_slots_ = 0;
+  uint32_t active_slots_ = 0;
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;
@@ -123,6 +138,7 @@ class SharedPool {
   uint64_t purged_slots_ = 0;
   uint64_t purge_refusals_ = 0;
   uint64_t grows_ = 0;
+  uint64_t shared_fails_ = 0;
   // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.
   std::atomic<uint64_t> next_decay_ms_{0};
 };

@@ -66,7 +66,7 @@ MetaStats MetaArena::stats() {
 // Commits more of the current range, or reserves a new one with a guard page at each end; what is
 // left of the old range is given up (less than a commit step).
 bool MetaArena::extend(size_t bytes) {
-  if (committed_end_ != range_end_ && commit_step(bytes)) return true;
+  if (range_end_ - committed_end_ >= bytes) return commit_step(bytes);
   const size_t guard = os::page_size().count();
   const size_t limit = os::address_space_limit().count();
   Bytes range = kRangeBytes;

@@ -92,6 +92,7 @@ bool Registry::add_reservation() {
   if (!reserve(home, reservation_size(index))) return false;
   if (!index_reservation(home, static_cast<uint16_t>(index + 1))) {
     os::unmap(reinterpret_cast<void*>(home.base), Bytes(home.size));
+    os::unmap(home.metadata, Bytes(home.metadata_bytes));
     home.size = 0;
     return false;
   }
@@ -132,6 +133,8 @@ bool Registry::map_metadata(Reservation& home, Bytes size) {
   }
   home.tags = reinterpret_cast<TagWord*>(begin + guard);
   home.supers = reinterpret_cast<SuperSlab*>(begin + guard + tags_bytes + guard);
+  home.metadata = range;
+  home.metadata_bytes = total.count();
   home.tags_committed = 0;
   home.supers_committed = 0;
   return true;

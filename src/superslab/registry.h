@@ -30,6 +30,8 @@ struct Reservation {
   std::atomic<size_t> committed{0};
   size_t tags_committed = 0;
   size_t supers_committed = 0;
+  void* metadata = nullptr;
+  size_t metadata_bytes = 0;
 
   size_t offset_of(uintptr_t address) const { return address - base; }
   bool holds(uintptr_t address) const { return offset_of(address) < size; }
@@ -122,10 +124,10 @@ class Registry {
   }
 
  private:
-  // Second level: 2 MiB units of a 47-bit address space, 8 192 to a leaf.
+  // Second level: 2 MiB units of a 48-bit address space (x86-64 uses 47), 8 192 to a leaf.
   static constexpr uint32_t kLeafShift = 13;
   static constexpr size_t kLeafEntries = size_t{1} << kLeafShift;
-  static constexpr size_t kRootEntries = size_t{1} << (47 - kSuperSlabShift - kLeafShift);
+  static constexpr size_t kRootEntries = size_t{1} << (48 - kSuperSlabShift - kLeafShift);
   using LeafEntry = std::atomic<uint16_t>;
 
   const Reservation* find_secondary(uintptr_t address) const;

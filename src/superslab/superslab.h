@@ -64,6 +64,9 @@ class alignas(64) SuperSlab {
   uint8_t longest_free;
   uint8_t longest_empty;
 
+  // The one cache this SuperSlab serves, where slots are not shared (tiny_ss_shared off).
+  OwnerId tenant;
+
   Slab slabs[kSlotsPerSuperSlab];
 };
 static_assert(sizeof(SuperSlab) == 64 + kSlotsPerSuperSlab * sizeof(Slab));

@@ -1,0 +1,88 @@
+// Which slots an acquire gets.
+#include "config/config.h"
+#include "pool/shared_pool.h"
+
+namespace hakmem {
+
+namespace {
+
+// Starts in the mask that are multiples of `alignment` slots.
+constexpr uint32_t aligned_starts(uint32_t alignment) {
+  uint32_t starts = 0;
+  for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; slot += alignment) starts |= 1u << slot;
+  return starts;
+}
+
+}  // namespace
+
+// EMPTY before UNUSED, the caller's SuperSlab before others, the tightest fit before wider ones.
+SharedPool::Run SharedPool::find_run(uint32_t slots, uint32_t alignment, SuperSlab* near,
+                                     OwnerId owner) {
+  if (!config().tiny_ss_shared) return find_run_of_tenant(slots, alignment, owner);
+  if (near != nullptr) {
+    const Run run = run_in(near, near->mask(SlotState::kEmpty), slots, alignment);
+    if (run.super != nullptr) return run;
+  }
+  if (SuperSlab* super = best_fit(by_empty_, slots, alignment); super != nullptr) {
+    return run_in(super, super->mask(SlotState::kEmpty), slots, alignment);
+  }
+  if (near != nullptr) {
+    const Run run = run_in(near, near->free_mask(), slots, alignment);
+    if (run.super != nullptr) return run;
+  }
+  SuperSlab* super = best_fit(by_free_, slots, alignment);
+  if (super == nullptr) return Run{};
+  return run_in(super, super->free_mask(), slots, alignment);
+}
+
+// A SuperSlab that has never been used: more memory for the process.
+SharedPool::Run SharedPool::run_in_fresh(uint32_t slots, uint32_t alignment, OwnerId owner) {
+  SuperSlab* super = open_fresh();
+  if (super == nullptr) return Run{};
+  if (!config().tiny_ss_shared) super->tenant = owner;
+  return run_in(super, super->free_mask(), slots, alignment);
+}
+
+SharedPool::Run SharedPool::run_in(SuperSlab* super, uint32_t mask, uint32_t slots,
+                                   uint32_t alignment) {
+  const uint32_t starts = run_starts(mask, slots) & aligned_starts(alignment);
+  if (starts == 0) return Run{};
+  return Run{super, static_cast<uint32_t>(std::countr_zero(starts)), slots};
+}
+
+// A run of slots + alignment - 1 holds an aligned one, and a SuperSlab without tenants always does.
+SuperSlab* SharedPool::best_fit(const Index& index, uint32_t slots, uint32_t alignment) {
+  const uint32_t needed = slots + alignment - 1;
+  const uint32_t least = needed < kSlotsPerSuperSlab ? needed : kSlotsPerSuperSlab;
+  const uint64_t fitting = index.occupied >> least << least;
+  return fitting == 0 ? nullptr : index.lists[std::countr_zero(fitting)];
+}
+
+SuperSlab* SharedPool::open_fresh() {
+  if (fresh_.count == 0) return nullptr;
+  SuperSlab* super = fresh_.first;
+  super->open(PoolKey(), fresh_.base);
+  ++fresh_.first;
+  --fresh_.count;
+  fresh_.base += kSuperSlabBytes.count();
+  reindex(super);
+  return super;
+}
+
+// tiny_ss_shared off: only SuperSlabs that serve this cache alone, then a wholly free one. Walks the
+// lists, which is fine for a mode that answers "is it the sharing?".
+SharedPool::Run SharedPool::find_run_of_tenant(uint32_t slots, uint32_t alignment, OwnerId owner) {
+  for (uint32_t length = slots; length <= kSlotsPerSuperSlab; ++length) {
+    for (SuperSlab* super = by_free_.lists[length]; super != nullptr; super = super->free_link.next) {
+      if (super->tenant != owner) continue;
+      const Run run = run_in(super, super->free_mask(), slots, alignment);
+      if (run.super != nullptr) return run;
+    }
+  }
+  SuperSlab* super = by_free_.lists[kSlotsPerSuperSlab];
+  if (super == nullptr) return Run{};
+  super->tenant = owner;
+  return run_in(super, super->free_mask(), slots, alignment);
+}
+
+}  // namespace hakmem
