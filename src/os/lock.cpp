@@ -24,14 +24,25 @@ void Lock::lock_slow() {
   for (int i = 0; i < kSpins; ++i) {
     uint32_t expected = kFree;
     if (state_.load(std::memory_order_relaxed) == kFree &&
-        state_.compare_exchange_weak(expected, kHeld, std::memory_order_acquire,
+        state_.compare_exchange_weak(expected, my_mark(), std::memory_order_acquire,
                                      std::memory_order_relaxed)) {
       return;
     }
     spin_pause();
   }
-  while (state_.exchange(kContended, std::memory_order_acquire) != kFree) {
-    futex_wait(&state_, kContended);
+  // Whoever slept takes the lock as contended: there may be others asleep.
+  for (;;) {
+    uint32_t seen = kFree;
+    if (state_.compare_exchange_strong(seen, my_mark() | kContended, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+      return;
+    }
+    if ((seen & kContended) == 0 &&
+        !state_.compare_exchange_strong(seen, seen | kContended, std::memory_order_relaxed,
+                                        std::memory_order_relaxed)) {
+      continue;
+    }
+    futex_wait(&state_, seen | kContended);
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // Responsibility  Mutual exclusion on slow paths.
 // Contract        A lock is taken only while holding locks of lower rank; of two caches' locks the
-//                 second may only be tried. held_by_me() is exact, so that a signal handler which
-//                 interrupted the holder can tell. No fairness.
+//                 second may only be tried. A signal handler that interrupted the holder can tell.
+//                 No fairness.
 // Observable      Debug builds check ranks at every lock(); held_ranks() is for tests and os/pages.
 // Composable      os/thread. Used by superslab, pool, front, large, heap.
 #pragma once
@@ -37,7 +37,7 @@ class Lock {
     if constexpr (kDebug) check_rank();
     uint32_t expected = kFree;
     // sync: lock word. acquire pairs with the release in unlock().
-    if (!state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+    if (!state_.compare_exchange_strong(expected, my_mark(), std::memory_order_acquire,
                                         std::memory_order_relaxed)) {
       lock_slow();
     }
@@ -46,7 +46,7 @@ class Lock {
 
   bool try_lock() {
     uint32_t expected = kFree;
-    if (!state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire,
+    if (!state_.compare_exchange_strong(expected, my_mark(), std::memory_order_acquire,
                                         std::memory_order_relaxed)) {
       return false;
     }
@@ -59,10 +59,18 @@ class Lock {
     if constexpr (kDebug) forget_rank();
     // relaxed: only the holder itself compares it with its own identity.
     holder_.store(0, std::memory_order_relaxed);
-    if (state_.exchange(kFree, std::memory_order_release) == kContended) futex_wake_one(&state_);
+    if ((state_.exchange(kFree, std::memory_order_release) & kContended) != 0) {
+      futex_wake_one(&state_);
+    }
   }
 
-  bool held_by_me() const { return holder_.load(std::memory_order_relaxed) == thread_identity(); }
+  // Right between any two instructions of lock() and unlock(), for the handler of a signal.
+  bool held_by_me() const {
+    const uint32_t state = state_.load(std::memory_order_relaxed);
+    if ((state & ~kContended) != my_mark()) return false;
+    const uintptr_t holder = holder_.load(std::memory_order_relaxed);
+    return holder == 0 || holder == thread_identity();
+  }
 
   // In the child of fork, where the holder is the forking thread or has vanished.
   void reset_in_child() {
@@ -72,9 +80,15 @@ class Lock {
   }
 
  private:
+  // The lock word is the holder's mark, so that taking the lock and being its holder are one step.
   static constexpr uint32_t kFree = 0;
-  static constexpr uint32_t kHeld = 1;
-  static constexpr uint32_t kContended = 2;
+  static constexpr uint32_t kContended = 1u << 31;
+
+  // Of threads alive two may have the same mark, when their identities are 128 GiB apart.
+  static uint32_t my_mark() {
+    const uint32_t mark = static_cast<uint32_t>(thread_identity() >> 6) & ~kContended;
+    return mark == kFree ? 1 : mark;
+  }
 
   void taken() {
     if constexpr (kDebug) remember_rank();
@@ -88,7 +102,7 @@ class Lock {
 
   std::atomic<uint32_t> state_{kFree};
   const LockRank rank_;
-  // Written by the holder, read by anyone who asks "is it me?".
+  // Tells apart the threads of one mark; 0 for a moment after lock() and before the end of unlock().
   std::atomic<uintptr_t> holder_{0};
 };
 
