@@ -24,7 +24,7 @@ run: build ## compare real programs under the system's malloc and hakmem; CMD=".
 build: ## build libhakmem.so, libhakmem.a and the hakmem command into build/release
 	@scripts/install_packages run
 	@[[ -f $(BUILD)/build.ninja ]] || cmake --preset release >&2
-	@cmake --build $(BUILD) --target hakmem hakmem_static hakmem_cli >&2
+	@cmake --build $(BUILD) --target libhakmem.so hakmem_static hakmem_cli >&2
 
 test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 	@scripts/test
