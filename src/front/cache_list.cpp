@@ -34,13 +34,17 @@ ThreadCache* CacheList::take_over() {
     parked_first_ = cache->parked_next;
     parked_count_.fetch_sub(1, std::memory_order_relaxed);
   }
+  os::LockGuard own(cache->lock());
   cache->set_parked(false);
   return cache;
 }
 
 void CacheList::park(ThreadCache* cache) {
   cache->set_owner_thread(0);
-  cache->set_parked(true);
+  {
+    os::LockGuard own(cache->lock());
+    cache->set_parked(true);
+  }
   // Whoever sent before it saw the cache parked left its mail to this.
   ThreadCache::return_strays(cache->drain_inbox(true));
   os::LockGuard guard(lock_);
@@ -59,7 +63,7 @@ ThreadCache* CacheList::any_parked() {
   if (parked_first_ == nullptr) {
     ThreadCache* cache = create();
     if (cache == nullptr) return nullptr;
-    cache->set_parked(true);
+    cache->set_parked(true);  // nobody else knows it yet
     link_parked(cache);
   }
   return parked_first_;

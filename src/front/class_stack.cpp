@@ -5,8 +5,8 @@
 // would never come by otherwise, and no instruction of the fast path counts anything. After a tick
 // every stack is watched closely, a fence at its top and a tripwire right above it, and again after
 // each such meeting, until the attention of that tick is used up; then a fence at half the depth and
-// a tripwire at twice must do. A fence that still stands at the next tick marks the entries that
-// nobody needed meanwhile.
+// a tripwire at twice must do. What lies below the lowest depth met, and below the fence, nobody
+// needed since the last tick.
 #include <string.h>
 
 #include "superslab/meta_arena.h"
@@ -24,6 +24,9 @@ constexpr size_t kInitialBytes = size_t{64} << 10;
 // No stack grows beyond either of these.
 constexpr uint32_t kEntriesMax = 2047;
 constexpr size_t kStackBytesMax = size_t{4} << 20;
+// A limit stays this far above the top: this may be a signal handler, and the push that it interrupted
+// has compared with the old limit already.
+constexpr uint32_t kPushInFlight = 1;
 // Shallower stacks rise and fall too often to be watched.
 constexpr uint32_t kTripwireMin = 32;
 
@@ -111,7 +114,7 @@ void ThreadCache::grow(ClassIndex c) {
 // The lower half of what nobody needed since the last tick goes home, and capacity follows.
 void ThreadCache::shrink(ClassIndex c) {
   ClassState& state = state_of(c);
-  const uint32_t idle = state.fence;
+  const uint32_t idle = state.fence < state.low_water ? state.fence : state.low_water;
   flush(c, depth(c) - (idle + 1) / 2);
   state.flushed = false;  // not because the stack was too small
   lower_capacity(c);
@@ -122,7 +125,7 @@ void ThreadCache::lower_capacity(ClassIndex c) {
   const ClassState& state = state_of(c);
   uint32_t wanted = state.capacity / 2u;
   if (wanted < initial_capacity(c)) wanted = initial_capacity(c);
-  if (wanted < depth(c)) wanted = depth(c);
+  if (wanted < depth(c) + kPushInFlight) wanted = depth(c) + kPushInFlight;
   if (wanted >= state.capacity) return;
   budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
   set_capacity(c, wanted);
@@ -131,18 +134,24 @@ void ThreadCache::lower_capacity(ClassIndex c) {
 // At the end of a slow path: what is watched next. `half` is where the fence goes without attention;
 // the stack has neither fence nor tripwire now.
 void ThreadCache::watch(ClassIndex c, uint32_t half) {
-  const ClassState& state = state_of(c);
+  ClassState& state = state_of(c);
   if (state.bottom == nullptr) return;
   const uint32_t entries = depth(c);
+  if (entries < state.low_water) state.low_water = static_cast<uint16_t>(entries);
   if (attention_ != 0) {
     --attention_;
     set_fence(c, entries);
-    limits[c.count()] = state.bottom + 1 + entries;
+    set_tripwire(c, entries + kPushInFlight);
     return;
   }
   set_fence(c, half);
   const uint32_t twice = half * 4 < kTripwireMin ? kTripwireMin : half * 4;
-  if (twice < state.capacity && twice >= entries) limits[c.count()] = state.bottom + 1 + twice;
+  if (twice >= entries + kPushInFlight) set_tripwire(c, twice);
+}
+
+void ThreadCache::set_tripwire(ClassIndex c, uint32_t entries) {
+  const ClassState& state = state_of(c);
+  if (entries < state.capacity) limits[c.count()] = state.bottom + 1 + entries;
 }
 
 bool ThreadCache::at_tripwire(ClassIndex c) const {
@@ -158,7 +167,10 @@ void ThreadCache::lift_tripwire(ClassIndex c) {
 void ThreadCache::lift_fence(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.fence == 0) return;
-  state.bottom[state.fence] = state.fenced_block;
+  // A pop or push that a handler of this thread interrupted may have gone past the fence since; then
+  // the block is no longer the stack's.
+  void*& place = state.bottom[state.fence];
+  if (state.fence <= depth(c) && place == nullptr) place = state.fenced_block;
   state.fence = 0;
 }
 
@@ -234,17 +246,18 @@ void ThreadCache::visit_cached(void* context, VisitBlock visit) const {
     if (state.bottom == nullptr) continue;
     const uint32_t entries = depth(ClassIndex(i));
     for (uint32_t entry = 1; entry <= entries; ++entry) {
-      visit(context, entry == state.fence ? state.fenced_block : state.bottom[entry], id_);
+      visit(context, entry == state.fence ? state.fenced_block : state.bottom[entry], id_,
+            CachedWhere::kStack);
     }
   }
   for (const Message* message : open) {
     for (uint32_t i = 0; i < message->count; ++i) {
-      visit(context, message->blocks[i], message->owner());
+      visit(context, message->blocks[i], message->owner(), CachedWhere::kMessage);
     }
   }
   for (const Message* message = inbox_.peek(); message != nullptr; message = message->next) {
     for (uint32_t i = 0; i < message->count; ++i) {
-      visit(context, message->blocks[i], message->owner());
+      visit(context, message->blocks[i], message->owner(), CachedWhere::kMessage);
     }
   }
 }

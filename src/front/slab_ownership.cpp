@@ -53,6 +53,7 @@ Slab* ThreadCache::put_one(void* block) {
 Slab* ThreadCache::after_put(Slab* slab) {
   if (slab->blocks == 1) {
     pool().detach(slab);
+    stats_.slabs_released.add(1);
     return slab;
   }
   ClassState& state = state_of(slab->class_index());
@@ -66,6 +67,7 @@ Slab* ThreadCache::after_put(Slab* slab) {
   }
   unlist(slab);
   pool().detach(slab);
+  stats_.slabs_released.add(1);
   return slab;
 }
 
@@ -84,21 +86,26 @@ void ThreadCache::release_chain(Slab* chain) {
   while (chain != nullptr) {
     Slab* next = chain->next;
     pool().release(chain);
-    stats_.slabs_released.add(1);
     chain = next;
   }
 }
 
-void ThreadCache::release_kept_slabs() {
+void ThreadCache::release_kept_slabs(KeptSlabs which) {
   Slab* released = nullptr;
   {
     os::LockGuard guard(lock_);
     for (ClassState& state : classes_) {
+      if (which == KeptSlabs::kIdle) {
+        const bool busy = state.refilled;
+        state.refilled = false;
+        if (busy) continue;
+      }
       Slab* slab = state.kept;
       if (slab == nullptr || !slab->all_free()) continue;
       state.kept = nullptr;
       unlist(slab);
       pool().detach(slab);
+      stats_.slabs_released.add(1);
       slab->next = released;
       released = slab;
     }
@@ -147,7 +154,6 @@ bool ThreadCache::give_for_adoption(ClassIndex c, ThreadCache* adopter) {
 }
 
 void ThreadCache::set_parked(bool parked) {
-  os::LockGuard guard(lock_);
   parked_.store(parked, std::memory_order_seq_cst);
   for (uint32_t i = 0; i < kClasses; ++i) {
     int32_t listed = 0;

@@ -210,7 +210,7 @@ void ThreadCache::trim() {
   send_all();
   return_strays(drain_inbox(true));
   for (uint32_t i = 0; i < kClasses; ++i) drop_stack(ClassIndex(i));
-  release_kept_slabs();
+  release_kept_slabs(KeptSlabs::kAll);
 }
 
 void ThreadCache::retire() {

@@ -36,7 +36,8 @@ struct CacheStats {
 class ThreadCache : public CacheFront {
  public:
   // What the walker is told about each address that is cached or on its way.
-  using VisitBlock = void (*)(void* context, const void* block, OwnerId home);
+  enum class CachedWhere : bool { kStack, kMessage };
+  using VisitBlock = void (*)(void* context, const void* block, OwnerId home, CachedWhere where);
 
   explicit ThreadCache(OwnerId id)
       : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()), id_(id) {
@@ -106,12 +107,15 @@ class ThreadCache : public CacheFront {
   // there is none or the cache is busy.
   bool give_for_adoption(ClassIndex size_class, ThreadCache* adopter);
 
-  // Empty slabs kept for the next refill go to the pool.
-  void release_kept_slabs();
+  // Empty slabs kept for the next refill go to the pool: all, or (the owner only) those of classes
+  // that have not been refilled since the last call.
+  enum class KeptSlabs : bool { kAll, kIdle };
+  void release_kept_slabs(KeptSlabs which);
 
   // --- The cache list and fork.
 
-  // The slabs on the lists of a parked cache may be adopted; the cache list counts them.
+  // The slabs on the lists of a parked cache may be adopted; the cache list counts them. Needs
+  // lock(), or a process of one thread.
   void set_parked(bool parked);
 
   // In the child of fork: the owner has vanished between two instructions of its own.
@@ -140,6 +144,7 @@ class ThreadCache : public CacheFront {
     void* fenced_block = nullptr;  // what the fence stands in place of
     uint16_t fence = 0;            // entry that was replaced by NULL; 0: no fence
     uint16_t capacity = 0;         // entries the limit allows
+    uint16_t low_water = 0;  // lowest depth met on a slow path since the last tick
     uint16_t room = 0;             // entries the array has
     // sync: none, a statistic. Depth after the last slow path, for other threads to read.
     std::atomic<uint16_t> published_depth{0};
@@ -170,7 +175,7 @@ class ThreadCache : public CacheFront {
   Slab* after_put(Slab* slab);
   void list(Slab* slab, bool in_front);
   void unlist(Slab* slab);
-  void release_chain(Slab* chain);
+  static void release_chain(Slab* chain);
   bool return_block(void* block);
 
   // class_stack.cpp: the life of one stack.
@@ -182,6 +187,7 @@ class ThreadCache : public CacheFront {
   void watch(ClassIndex c, uint32_t half);
   void set_fence(ClassIndex c, uint32_t entry);
   void lift_fence(ClassIndex c);
+  void set_tripwire(ClassIndex c, uint32_t entries);
   bool at_tripwire(ClassIndex c) const;
   void lift_tripwire(ClassIndex c);
   void drop_stack(ClassIndex c);

@@ -30,7 +30,6 @@ void ThreadCache::tick(Milliseconds now) {
   stats_.ticks.add(1);
   send_all();
   if (inbox_.has_mail()) receive();
-  bool idle_slab = false;
   for (uint32_t i = 0; i < kClasses; ++i) {
     const ClassIndex c(i);
     ClassState& state = classes_[i];
@@ -38,13 +37,12 @@ void ThreadCache::tick(Milliseconds now) {
       if (state.fence != 0) shrink(c);
       lift_fence(c);
       attention_ = kAttention;
+      state.low_water = static_cast<uint16_t>(depth(c));
       watch(c, 0);
       set_depth(c, depth(c));  // published
     }
-    idle_slab |= state.kept != nullptr && !state.refilled;
-    state.refilled = false;
   }
-  if (idle_slab) release_kept_slabs();
+  release_kept_slabs(KeptSlabs::kIdle);
   pool().decay(now);
   ticked_ = true;
 }

@@ -21,14 +21,14 @@ constexpr size_t kMinChunkAlignment = 16;
 // A secondary arena's heap begins at a multiple of this; its first word points into such a heap.
 constexpr size_t kArenaHeapBytes = size_t{64} << 20;
 
+// A mapping of its own begins `before` bytes ahead of the chunk and ends with it, both on a page.
 bool is_mapped_chunk(uintptr_t block, size_t size_word, const os::MappingInfo& mapping) {
   const uintptr_t chunk = block - 2 * sizeof(size_t);
   const size_t size = size_word & ~kFlags;
   const size_t before = *reinterpret_cast<const size_t*>(chunk);
   const size_t page = os::page_size().count();
-  return (size & (page - 1)) == (chunk - before) % page && before < size + page &&
-         (chunk - before) % page == 0 && (size + before) % page == 0 && size != 0 &&
-         chunk - before >= mapping.begin && chunk + size <= mapping.end;
+  if (before > chunk - mapping.begin || size < kChunkMin || size > PTRDIFF_MAX) return false;
+  return ((chunk - before) | (before + size)) % page == 0 && chunk + size <= mapping.end;
 }
 
 bool is_arena_chunk(uintptr_t block, size_t size_word, const os::MappingInfo& mapping) {
@@ -51,9 +51,10 @@ bool libc_owns(const void* pointer) {
   if (block - 2 * sizeof(size_t) < mapping.begin) return false;
   const size_t size_word = *reinterpret_cast<const size_t*>(block - sizeof(size_t));
   if (mapping.is_program_heap) {
+    // The heap may be several mappings in a row, so a chunk may end behind this one.
     const size_t size = size_word & ~kFlags;
     return (size_word & (kIsMapped | kOtherArena)) == 0 && size >= kChunkMin &&
-           size % kMinChunkAlignment == 0 && block - 2 * sizeof(size_t) + size <= mapping.end;
+           size % kMinChunkAlignment == 0 && size <= PTRDIFF_MAX;
   }
   if (!mapping.is_anonymous) return false;
   if ((size_word & kIsMapped) != 0) return is_mapped_chunk(block, size_word, mapping);

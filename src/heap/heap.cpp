@@ -65,18 +65,30 @@ void* allocate_departed(ClassIndex c, bool* zero) {
   return host == nullptr ? nullptr : host->borrow_block(c, zero);
 }
 
+void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
+  return alignment == SlotCount(1) ? cache->allocate(c, zero)
+                                   : cache->allocate_aligned(c, alignment, zero);
+}
+
 void* allocate_class(ClassIndex c, SlotCount alignment, bool* zero) {
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) {
     if (lifecycle::departed() && alignment == SlotCount(1)) return allocate_departed(c, zero);
-    const size_t aligned = alignment == SlotCount(1) ? 1 : size_t{alignment.count()} << kSlotShift;
-    return allocate_in_handler(block_bytes(c).count(), aligned, zero);
+    // What a block of the class would have had: its size's largest power of two.
+    const size_t size = block_bytes(c).count();
+    const size_t natural = size & (~size + 1);
+    const size_t aligned = size_t{alignment.count()} << kSlotShift;
+    return allocate_in_handler(size, alignment == SlotCount(1) ? natural : aligned, zero);
   }
   void* block;
   {
     const SlowPath slow(cache);
-    block = alignment == SlotCount(1) ? cache->allocate(c, zero)
-                                      : cache->allocate_aligned(c, alignment, zero);
+    block = take(cache, c, alignment, zero);
+    if (block == nullptr) {
+      // The system refuses: what lies on this thread's stacks may do.
+      cache->trim();
+      block = take(cache, c, alignment, zero);
+    }
   }
   free_deferred();
   return block;
@@ -213,7 +225,7 @@ bool trim() {
     cache_list().drain_parked();
     cache_list().for_each([](ThreadCache& other) {
       ThreadCache::return_strays(other.drain_inbox(true));
-      other.release_kept_slabs();
+      other.release_kept_slabs(ThreadCache::KeptSlabs::kAll);
     });
     returned = pool().purge_all() + huge_blocks().purge(os::now_coarse(), true);
   }

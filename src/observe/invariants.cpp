@@ -133,12 +133,13 @@ class Walker {
       }
     }
     if (!stopped_) return;
-    cache.visit_cached(this, [](void* self, const void* block, OwnerId home) {
-      static_cast<Walker*>(self)->check_cached(block, home);
+    cache.visit_cached(this, [](void* self, const void* block, OwnerId home,
+                                ThreadCache::CachedWhere where) {
+      static_cast<Walker*>(self)->check_cached(block, home, where);
     });
   }
 
-  void check_cached(const void* block, OwnerId home) {
+  void check_cached(const void* block, OwnerId home, ThreadCache::CachedWhere where) {
     if (failed_) return;
     ++result_.cached_blocks;
     const uintptr_t address = reinterpret_cast<uintptr_t>(block);
@@ -147,8 +148,7 @@ class Walker {
       return fail("a cached address in no slab", address);
     }
     // An adopted slab's blocks may still be on their way to its former owner.
-    const ThreadCache* named = cache_list().find(home);
-    require(tag_owner(tag) == home || (named != nullptr && tag_owner(tag) != kNoOwner),
+    require(tag_owner(tag) == home || where == ThreadCache::CachedWhere::kMessage,
             "a cached address of another cache", address);
     const Slab* slab = registry().slot_of(address)->head();
     const uint32_t index = block_starting_at(*slab, address);

@@ -225,6 +225,8 @@ bool SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner) {
 
 // An ACTIVE slot without a tag was on its way to or from somebody.
 void SharedPool::repair_in_child() {
+  // Forked by a handler that interrupted the pool itself: what is half done will be finished.
+  if (lock_.held_by_me()) return;
   os::LockGuard guard(lock_);
   registry().for_each_superslab([this](SuperSlab& super) {
     uint32_t lost = 0;

@@ -7,6 +7,8 @@
 // Composable      superslab/slab. Used by registry, pool, observe.
 #pragma once
 
+#include <atomic>
+
 #include "superslab/slab.h"
 
 namespace hakmem {
@@ -26,7 +28,9 @@ class alignas(64) SuperSlab {
     return from == SlotState::kActive;
   }
 
-  uintptr_t base_;
+  // sync: open. 0 until the masks are set; release in open(), acquire in base(), for those who walk
+  // all SuperSlabs without the pool's lock.
+  std::atomic<uintptr_t> base_;
   uint32_t masks_[3];
 
  public:
@@ -38,13 +42,13 @@ class alignas(64) SuperSlab {
 
   // Fresh memory is all zero, which is not a legal state: the pool opens each SuperSlab once.
   void open(PoolKey, uintptr_t base) {
-    base_ = base;
     masks_[0] = ~0u;
     masks_[1] = 0;
     masks_[2] = 0;
+    base_.store(base, std::memory_order_release);
   }
 
-  uintptr_t base() const { return base_; }
+  uintptr_t base() const { return base_.load(std::memory_order_acquire); }
   uint32_t mask(SlotState state) const { return masks_[static_cast<uint32_t>(state)]; }
   uint32_t free_mask() const { return mask(SlotState::kUnused) | mask(SlotState::kEmpty); }
   SlotCount count(SlotState state) const {

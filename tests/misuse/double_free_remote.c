@@ -1,0 +1,18 @@
+// Both frees by another thread: the two messages meet in the owner's bitmap.
+#include <pthread.h>
+
+#include "support/crime.h"
+
+static void* free_twice(void* block) {
+  free(block);
+  free(block);
+  return NULL;
+}
+
+CRIME("double-free on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)") {
+  void* block = malloc(64);
+  pthread_t thread;
+  pthread_create(&thread, NULL, free_twice, block);
+  pthread_join(thread, NULL);
+  flush_caches();
+}

@@ -1,0 +1,31 @@
+// A sized delete through a base class without a virtual destructor: common, and survived.
+#include <new>
+
+#include "support/program.h"
+
+struct Base {
+  long value = 1;
+};
+struct Derived : Base {
+  char rest[600] = {};
+};
+
+static int delete_through_base(void*) {
+  for (int i = 0; i < 1000; ++i) {
+    Base* volatile object = new Derived;
+    delete object;
+  }
+  EXPECT_SOUND_HEAP();
+  return finish();
+}
+
+int main() {
+  begin(20);
+  const outcome child = run_forked(delete_through_base, nullptr);
+  EXPECT(exited_with(&child, 0));
+  EXPECT(matches(child.errors,
+                 "^hakmem: block 0x[0-9a-f]+ of 640 bytes freed with size 8; "
+                 "more of this kind are only counted\n$"));
+  if (program_failures != 0) say(child.errors);
+  return finish();
+}

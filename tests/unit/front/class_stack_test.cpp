@@ -1,0 +1,224 @@
+// The life of one class's stack: fences, growth, shrinking, the budget.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <set>
+#include <vector>
+
+#include "unit/front/cache_access.h"
+#include "unit/front/front_check.h"
+
+namespace hakmem {
+namespace {
+
+using test::capacity_of;
+using test::depth_of;
+using test::get;
+using test::get_many;
+using test::Owned;
+using test::put;
+using test::put_all;
+using test::tick;
+
+const ClassIndex kClass = class_of(64);
+constexpr uint32_t kInitialCapacity = 15;
+
+class ClassStack : public test::FrontTest {};
+
+// Exactly `depth` blocks on the stack, and none of the class in the program's hands.
+void fill_to(ThreadCache& cache, ClassIndex c, uint32_t depth) {
+  std::vector<void*> blocks = get_many(cache, c, depth == 0 ? 1 : depth);
+  while (depth_of(cache, c) != 0) blocks.push_back(get(cache, c));
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    i < depth ? put(cache, blocks[i]) : ThreadCache::return_home(blocks[i]);
+  }
+  ASSERT_EQ(depth_of(cache, c), depth);
+}
+
+std::set<void*> cached_blocks(ThreadCache& cache) {
+  std::set<void*> blocks;
+  cache.visit_cached(&blocks, [](void* set, const void* block, OwnerId, ThreadCache::CachedWhere) {
+    static_cast<std::set<void*>*>(set)->insert(const_cast<void*>(block));
+  });
+  return blocks;
+}
+
+TEST_F(ClassStack, ATickHidesNothingForGood) {
+  for (uint32_t depth = 0; depth <= kInitialCapacity; ++depth) {
+    Owned cache;
+    fill_to(*cache, kClass, depth);
+    ASSERT_EQ(cached_blocks(*cache).size(), depth);
+    tick(*cache);
+    const std::set<void*> on_stack = cached_blocks(*cache);
+    ASSERT_EQ(on_stack.size(), depth_of(*cache, kClass));
+    EXPECT_EQ(cache->pop(kClass), nullptr) << "the fence stands on top";
+    std::vector<void*> blocks;
+    while (depth_of(*cache, kClass) != 0) blocks.push_back(get(*cache, kClass));
+    EXPECT_EQ(blocks.size(), on_stack.size());
+    EXPECT_EQ(std::set<void*>(blocks.begin(), blocks.end()), on_stack) << depth;
+    put_all(*cache, blocks);
+  }
+}
+
+TEST_F(ClassStack, EachTickSendsHalfOfTheIdleEntriesHome) {
+  Owned cache;
+  fill_to(*cache, kClass, kInitialCapacity);
+  tick(*cache);
+  uint32_t last = depth_of(*cache, kClass);
+  ASSERT_GE(last, 7U);
+  for (uint32_t i = 0; i < 6; ++i) {
+    tick(*cache);
+    EXPECT_EQ(depth_of(*cache, kClass), last - (last + 1) / 2);
+    EXPECT_EQ(live(), 0U);
+    last = depth_of(*cache, kClass);
+  }
+  EXPECT_EQ(last, 0U);
+}
+
+TEST_F(ClassStack, WhatWasNeededBetweenTwoTicksIsNotIdle) {
+  Owned cache;
+  fill_to(*cache, kClass, kInitialCapacity);
+  tick(*cache);
+  const uint32_t depth = depth_of(*cache, kClass);
+  ASSERT_GE(depth, 7U);
+  // All but two are taken and brought back: no more than half of those two may go.
+  std::vector<void*> blocks = get_many(*cache, kClass, depth - 2);
+  put_all(*cache, blocks);
+  ASSERT_EQ(depth_of(*cache, kClass), depth);
+  tick(*cache);
+  EXPECT_GE(depth_of(*cache, kClass), depth - 1);
+}
+
+TEST_F(ClassStack, GrowsWhenAFlushIsFollowedByARefill) {
+  Owned cache;
+  uint32_t last = 0;
+  // More at once than the stack holds, again and again.
+  for (uint32_t round = 0; round < 12; ++round) {
+    std::vector<void*> blocks = get_many(*cache, kClass, 5000);
+    put_all(*cache, blocks);
+    const uint32_t capacity = capacity_of(*cache, kClass);
+    EXPECT_GE(capacity, last);
+    last = capacity;
+  }
+  EXPECT_EQ(last, 2047U);
+  EXPECT_EQ(live(), 0U);
+}
+
+TEST_F(ClassStack, NoStackGrowsBeyondItsBytes) {
+  for (const size_t size : {size_t{16}, size_t{1024}, size_t{16} << 10, size_t{300} << 10}) {
+    Owned cache;
+    const ClassIndex c = class_of(size);
+    for (uint32_t round = 0; round < 12; ++round) {
+      std::vector<void*> blocks =
+          get_many(*cache, c, 64 + static_cast<uint32_t>((4u << 20) / size) * 2);
+      put_all(*cache, blocks);
+    }
+    const size_t bytes = capacity_of(*cache, c) * block_bytes(c).count();
+    EXPECT_LE(bytes, size_t{4} << 20) << size;
+    EXPECT_LE(capacity_of(*cache, c), 2047U);
+  }
+}
+
+TEST_F(ClassStack, WhatWasGrantedIsHandedBackByIdleTicks) {
+  Owned cache;
+  const Bytes granted = budget().granted();
+  std::vector<void*> start = get_many(*cache, kClass, 1);
+  put_all(*cache, start);
+  EXPECT_EQ(budget().granted(), granted) << "the first entries are free of charge";
+  for (uint32_t round = 0; round < 10; ++round) {
+    std::vector<void*> blocks = get_many(*cache, kClass, 3000);
+    put_all(*cache, blocks);
+  }
+  const uint32_t extra = capacity_of(*cache, kClass) - kInitialCapacity;
+  EXPECT_EQ(budget().granted() - granted, Bytes(extra * block_bytes(kClass).count()));
+  for (uint32_t i = 0; i < 40; ++i) tick(*cache);
+  EXPECT_EQ(capacity_of(*cache, kClass), kInitialCapacity);
+  EXPECT_EQ(budget().granted(), granted);
+  EXPECT_EQ(depth_of(*cache, kClass), 0U);
+}
+
+TEST_F(ClassStack, TheBudgetIsNeverExceeded) {
+  const test::ScopedConfig tight([](Config& c) { c.cache_limit_bytes = 64 << 10; });
+  Owned first;
+  Owned second;
+  const Bytes granted = budget().granted();
+  ASSERT_EQ(granted, Bytes(0)) << "no other cache is alive";
+  for (uint32_t round = 0; round < 8; ++round) {
+    for (Owned* cache : {&first, &second}) {
+      for (const size_t size : {64u, 256u, 2048u}) {
+        std::vector<void*> blocks = get_many(**cache, class_of(size), 1000);
+        put_all(**cache, blocks);
+        ASSERT_LE(budget().granted(), Bytes(64 << 10));
+      }
+    }
+  }
+  EXPECT_GT(budget().granted(), Bytes(32 << 10)) << "most of it is used";
+  first->trim();
+  second->trim();
+  EXPECT_EQ(budget().granted(), Bytes(0));
+}
+
+TEST_F(ClassStack, TrimLeavesNoStackAndNoSlab) {
+  const uint64_t active = pool().stats().active_slots;
+  const Bytes meta = meta_arena().stats().in_use;
+  Owned cache;
+  for (uint32_t c = 0; c < kClasses; ++c) {
+    std::vector<void*> blocks = get_many(*cache, ClassIndex(c), is_large(ClassIndex(c)) ? 3 : 100);
+    put_all(*cache, blocks);
+  }
+  EXPECT_GT(pool().stats().active_slots, active);
+  cache->trim();
+  EXPECT_EQ(pool().stats().active_slots, active);
+  EXPECT_LE(meta_arena().stats().in_use, meta + Bytes(2 * MetaArena::kCellMax))
+      << "but for the cache itself, when it is new";
+  EXPECT_EQ(cache->cached_bytes(), Bytes(0));
+  for (uint32_t c = 0; c < kClasses; ++c) EXPECT_EQ(cache->pop(ClassIndex(c)), nullptr);
+}
+
+struct Op {
+  uint32_t what;
+  uint32_t size;
+  uint32_t count;
+};
+
+std::ostream& operator<<(std::ostream& out, const Op& op) {
+  return out << "{" << op.what << "," << op.size << "," << op.count << "}";
+}
+
+// Whatever fences, growth and trimming do: each block is in one place.
+TEST_F(ClassStack, RandomLivesLoseNoBlock) {
+  EXPECT_TRUE(rc::check("get, put, tick, trim", [this] {
+    const auto ops = *rc::gen::container<std::vector<Op>>(
+        rc::gen::construct<Op>(rc::gen::inRange<uint32_t>(0, 12), rc::gen::inRange<uint32_t>(0, 3),
+                               rc::gen::inRange<uint32_t>(1, 60)));
+    Owned cache;
+    std::vector<void*> held;
+    std::set<void*> distinct;
+    for (const Op& op : ops) {
+      const ClassIndex c = class_of(size_t{48} << op.size * 4);
+      if (op.what < 5) {
+        for (uint32_t i = 0; i < op.count; ++i) {
+          held.push_back(get(*cache, c));
+          RC_ASSERT(distinct.insert(held.back()).second);
+        }
+      } else if (op.what < 9) {
+        for (uint32_t i = 0; i < op.count && !held.empty(); ++i) {
+          const size_t which = (op.size * 131 + i) % held.size();
+          distinct.erase(held[which]);
+          put(*cache, held[which]);
+          held[which] = held.back();
+          held.pop_back();
+        }
+      } else if (op.what < 11) {
+        tick(*cache);
+      } else {
+        cache->trim();
+      }
+      RC_ASSERT(live() == held.size());
+    }
+    put_all(*cache, held);
+  }));
+}
+
+}  // namespace
+}  // namespace hakmem

@@ -1,0 +1,385 @@
+#include "pool/shared_pool.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <map>
+#include <vector>
+
+#include "os/process.h"
+
+#include "unit/support.h"
+
+namespace hakmem {
+namespace {
+
+constexpr OwnerId kOwner{77};
+
+void open_registry() {
+  if (registry().reservations() == 0) registry().open();
+}
+
+ClassIndex class_number(uint32_t number) { return ClassIndex(number % kClasses); }
+
+// One process has one pool: the model starts from what it finds, with nothing ACTIVE.
+class PoolModel {
+ public:
+  PoolModel() {
+    open_registry();
+    learn_free_slots();
+  }
+  ~PoolModel() {
+    while (!slabs_.empty()) release(0);
+  }
+
+  // Each answers with the first thing that is wrong, or nullptr.
+  const char* acquire(ClassIndex c, SlotCount alignment, bool near) {
+    SuperSlab* close_to = near ? registry().superslab_of(last_) : nullptr;
+    const auto got = pool().acquire(c, kOwner, close_to, alignment, SharedPool::Growth::kAllowed);
+    if (got.slab == nullptr) return "refused";
+    const SizeClass& info = class_info(c);
+    const uintptr_t base = last_ = got.slab->base;
+    if (base % (alignment.count() << kSlotShift) != 0) return "misaligned";
+    if (base >> kSuperSlabShift !=
+        (base + (size_t{info.slots} << kSlotShift) - 1) >> kSuperSlabShift)
+      return "across two SuperSlabs";
+    if (got.slab->class_index() != c || got.slab->blocks != info.blocks || !got.slab->all_free())
+      return "not a fresh slab of its class";
+    if (got.slab != registry().slot_of(base)) return "not its own record";
+    bool zero = true;
+    for (uint32_t i = 0; i < info.slots; ++i) {
+      const uintptr_t slot = base + (size_t{i} << kSlotShift);
+      if (active_.contains(slot)) return "handed out twice";
+      zero = zero && !empty_.contains(slot);
+      empty_.erase(slot);
+      active_[slot] = base;
+    }
+    if (got.zero != zero) return zero ? "unused memory not known zero" : "used memory called zero";
+    const size_t bytes = size_t{info.slots} << kSlotShift;
+    if (zero && !test::all_zero(reinterpret_cast<void*>(base), bytes)) return "known zero and not";
+    scribble(base, info.slots);
+    slabs_.push_back(got.slab);
+    return check();
+  }
+
+  const char* release(size_t index) {
+    if (slabs_.empty()) return nullptr;
+    const auto chosen = slabs_.begin() + static_cast<ptrdiff_t>(index % slabs_.size());
+    Slab* slab = *chosen;
+    slabs_.erase(chosen);
+    forget_slots(slab, 0);
+    put_block(*slab, 0);  // a large one may be held by the program
+    pool().detach(slab);
+    pool().release(slab);
+    return check();
+  }
+
+  const char* resize(size_t index, ClassIndex wanted) {
+    if (slabs_.empty()) return nullptr;
+    Slab* slab = slabs_[index % slabs_.size()];
+    if (!is_large(slab->class_index()) || !is_large(wanted)) return nullptr;
+    const uint32_t had = slab->slots;
+    const uint32_t wants = class_info(wanted).slots;
+    bool possible = true;
+    for (uint32_t i = had; i < wants; ++i) {
+      const uintptr_t slot = slab->base + (size_t{i} << kSlotShift);
+      possible = possible && slot >> kSuperSlabShift == slab->base >> kSuperSlabShift &&
+                 !active_.contains(slot);
+    }
+    if (pool().resize(slab, wanted) != possible) return "resize has another opinion";
+    if (!possible) return check();
+    if (slab->class_index() != wanted || slab->slots != wants) return "resized to something else";
+    for (uint32_t i = had; i < wants; ++i) {
+      const uintptr_t slot = slab->base + (size_t{i} << kSlotShift);
+      empty_.erase(slot);
+      active_[slot] = slab->base;
+      scribble(slot, 1);
+    }
+    if (wants < had) forget_slots_from(slab->base, wants, had);
+    return check();
+  }
+
+  const char* purge() {
+    const size_t bytes = empty_.size() << kSlotShift;
+    if (pool().purge_all() != Bytes(bytes)) return "purged another number of bytes";
+    empty_.clear();
+    return check();
+  }
+
+  const char* decay(Milliseconds now) {
+    const uint64_t purged = pool().stats().purged_slots;
+    const size_t before = empty_.size();
+    pool().decay(now);
+    learn_free_slots();
+    if (before - empty_.size() != pool().stats().purged_slots - purged) return "decay lost slots";
+    return check();
+  }
+
+ private:
+  // First word of each page, so that a wrong "zero" is found.
+  static void scribble(uintptr_t base, uint32_t slots) {
+    for (size_t at = 0; at < size_t{slots} << kSlotShift; at += 4096) {
+      *reinterpret_cast<uint64_t*>(base + at) = ~uint64_t{0};
+    }
+  }
+
+  void forget_slots(const Slab* slab, uint32_t from) {
+    forget_slots_from(slab->base, from, slab->slots);
+  }
+  void forget_slots_from(uintptr_t base, uint32_t from, uint32_t to) {
+    for (uint32_t i = from; i < to; ++i) {
+      const uintptr_t slot = base + (size_t{i} << kSlotShift);
+      active_.erase(slot);
+      empty_[slot] = true;
+    }
+  }
+
+  void learn_free_slots() {
+    empty_.clear();
+    registry().for_each_superslab([this](const SuperSlab& super) {
+      for (uint32_t i = 0; i < kSlotsPerSuperSlab; ++i) {
+        const uintptr_t slot = super.base() + (size_t{i} << kSlotShift);
+        if ((super.mask(SlotState::kEmpty) >> i & 1) != 0) empty_[slot] = true;
+      }
+    });
+  }
+
+  const char* check() {
+    const PoolStats stats = pool().stats();
+    if (stats.active_slots != active_.size()) return "ACTIVE count";
+    if (stats.empty_slots != empty_.size()) return "EMPTY count";
+    const uint64_t all = stats.unused_slots + stats.active_slots + stats.empty_slots;
+    if (all << kSlotShift != registry().committed().count())
+      return "the sum is not what is committed";
+    const char* wrong = nullptr;
+    registry().for_each_superslab([&](const SuperSlab& super) {
+      if (const char* text = check_superslab(super); text != nullptr) wrong = text;
+    });
+    return wrong;
+  }
+
+  const char* check_superslab(const SuperSlab& super) {
+    uint32_t total = 0;
+    for (const SlotState state : {SlotState::kUnused, SlotState::kActive, SlotState::kEmpty}) {
+      total += super.count(state).count();
+    }
+    if (total != kSlotsPerSuperSlab) return "unused + active + empty != 32";
+    for (uint32_t i = 0; i < kSlotsPerSuperSlab; ++i) {
+      const uintptr_t slot = super.base() + (size_t{i} << kSlotShift);
+      const auto found = active_.find(slot);
+      const bool is_active = found != active_.end();
+      if (((super.mask(SlotState::kActive) >> i & 1) != 0) != is_active) return "ACTIVE mask";
+      if (((super.mask(SlotState::kEmpty) >> i & 1) != 0) != empty_.contains(slot))
+        return "EMPTY mask";
+      uint32_t tag = kUnusedTag;
+      if (is_active) {
+        const Slab* slab = registry().slot_of(slot)->head();
+        if (slab->base != found->second) return "a slot does not find its head";
+        tag = is_large(slab->class_index()) && slot != slab->base
+                  ? kInteriorTag
+                  : make_tag(kOwner, slab->class_index());
+      }
+      if (registry().tag_of(slot) != tag) return "tag";
+    }
+    return nullptr;
+  }
+
+  std::vector<Slab*> slabs_;
+  std::map<uintptr_t, uintptr_t> active_;  // slot -> base of its slab
+  std::map<uintptr_t, bool> empty_;
+  uintptr_t last_ = 0;
+
+ public:
+  bool has_last() const { return last_ != 0; }
+};
+
+struct Op {
+  uint32_t kind;
+  uint32_t a;
+  uint32_t b;
+};
+
+std::ostream& operator<<(std::ostream& out, const Op& op) {
+  return out << op.kind << ":" << op.a << "," << op.b;
+}
+
+const char* apply(PoolModel& model, const Op& op) {
+  static uint64_t now_ms = os::now_coarse().count();
+  switch (op.kind % 10) {
+    case 0:
+    case 1:
+    case 2:
+      return model.acquire(class_number(op.a), SlotCount(1), model.has_last() && op.b % 2 != 0);
+    case 3:
+      return model.acquire(class_number(op.a), SlotCount(1u << op.b % 6), false);
+    case 4:
+    case 5:
+    case 6:
+      return model.release(op.a);
+    case 7:
+      return model.resize(op.a, class_number(op.b));
+    case 8:
+      now_ms += op.a % 200;
+      return model.decay(Milliseconds(now_ms));
+    default:
+      return op.a % 4 == 0 ? model.purge() : nullptr;
+  }
+}
+
+TEST(SharedPool, RandomLivesKeepTheEquation) {
+  EXPECT_TRUE(rc::check("acquire, release, resize, purge, decay", [] {
+    const auto ops = *rc::gen::container<std::vector<Op>>(rc::gen::construct<Op>(
+        rc::gen::inRange<uint32_t>(0, 10), rc::gen::inRange<uint32_t>(0, 1000),
+        rc::gen::inRange<uint32_t>(0, 1000)));
+    PoolModel model;
+    for (const Op& op : ops) {
+      if (const char* wrong = apply(model, op); wrong != nullptr) RC_FAIL(wrong);
+    }
+  }));
+}
+
+TEST(SharedPool, ALongLife) {
+  PoolModel model;
+  test::Random random(11);
+  const auto number = [&random] { return static_cast<uint32_t>(random.below(1u << 20)); };
+  for (uint32_t step = 0; step < 3000; ++step) {
+    ASSERT_STREQ(apply(model, Op{number(), number(), number()}), nullptr) << step;
+  }
+}
+
+TEST(SharedPool, WhatWasUsedIsReusedBeforeFreshMemory) {
+  PoolModel model;
+  const ClassIndex c = class_of(64);
+  const auto first = pool().acquire(c, kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed);
+  const uintptr_t base = first.slab->base;
+  pool().detach(first.slab);
+  pool().release(first.slab);
+  for (uint32_t round = 0; round < 50; ++round) {
+    const auto again = pool().acquire(class_number(round % kFirstLargeClass), kOwner, nullptr,
+                                      SlotCount(1), SharedPool::Growth::kForbidden);
+    ASSERT_NE(again.slab, nullptr);
+    if (again.slab->slots == 1) {
+      EXPECT_FALSE(again.zero);
+    }
+    pool().detach(again.slab);
+    pool().release(again.slab);
+  }
+  EXPECT_NE(registry().superslab_of(base)->mask(SlotState::kEmpty), 0U);
+}
+
+TEST(SharedPool, GrowthCanBeForbidden) {
+  open_registry();
+  static SharedPool bare;
+  const auto got =
+      bare.acquire(ClassIndex(0), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kForbidden);
+  EXPECT_EQ(got.slab, nullptr);
+  EXPECT_EQ(bare.stats().grows, 0U);
+}
+
+TEST(SharedPool, ALargeSlabChangesHandsByItsFirstTag) {
+  open_registry();
+  const ClassIndex c = class_of(300 << 10);
+  Slab* slab = pool().acquire(c, kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed).slab;
+  pool().change_owner(slab, OwnerId(78));
+  EXPECT_EQ(registry().tag_of(slab->base), make_tag(OwnerId(78), c));
+  EXPECT_EQ(registry().tag_of(slab->base + kSlotBytes.count()), kInteriorTag);
+  pool().detach(slab);
+  pool().release(slab);
+}
+
+TEST(SharedPool, AdoptionRetagsEverySlot) {
+  open_registry();
+  const ClassIndex c = class_of(28 << 10);
+  Slab* slab = pool().acquire(c, kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed).slab;
+  ASSERT_GT(slab->slots, 1);
+  const uint32_t slots = slab->slots;
+  pool().adopt(slab, OwnerId(79));
+  for (uint32_t i = 0; i < slots; ++i) {
+    EXPECT_EQ(registry().tag_of(slab->base + (size_t{i} << kSlotShift)), make_tag(OwnerId(79), c));
+  }
+  pool().detach(slab);
+  pool().release(slab);
+}
+
+// A thread that vanished at fork between taking a slab's name off and forgetting it.
+TEST(SharedPool, RepairFindsSlotsThatWereOnTheirWay) {
+  PoolModel model;
+  const PoolStats before = pool().stats();
+  Slab* lost =
+      pool()
+          .acquire(class_of(20 << 10), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed)
+          .slab;
+  const uintptr_t base = lost->base;
+  const uint32_t slots = lost->slots;
+  ASSERT_GT(slots, 1U);
+  pool().detach(lost);
+  EXPECT_EQ(pool().stats().active_slots, before.active_slots + slots);
+  pool().repair_in_child();
+  EXPECT_EQ(pool().stats().active_slots, before.active_slots);
+  EXPECT_GE(pool().stats().empty_slots, slots);
+  // Each of its slots may now begin a slab: nothing of the lost one's is left in their records.
+  std::vector<Slab*> slabs;
+  bool reused_a_tail = false;
+  for (uint32_t i = 0; i < 2 * kSlotsPerSuperSlab; ++i) {
+    Slab* slab =
+        pool()
+            .acquire(ClassIndex(i % 8), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed)
+            .slab;
+    slabs.push_back(slab);
+    reused_a_tail |= slab->base > base && slab->base < base + (size_t{slots} << kSlotShift);
+    EXPECT_EQ(registry().slot_of(slab->base)->head(), slab) << i;
+    EXPECT_FALSE(slab->listed) << i;
+  }
+  EXPECT_TRUE(reused_a_tail);
+  for (Slab* slab : slabs) {
+    slab->head_distance = 0;
+    pool().detach(slab);
+    pool().release(slab);
+  }
+}
+
+TEST(SharedPoolDeathTest, ASlabIsReleasedOnce) {
+  open_registry();
+  EXPECT_DEATH(
+      {
+        Slab* slab = pool()
+                         .acquire(class_of(1024), kOwner, nullptr, SlotCount(1),
+                                  SharedPool::Growth::kAllowed)
+                         .slab;
+        const Slab record = *slab;
+        pool().detach(slab);
+        pool().release(slab);
+        *slab = record;
+        pool().release(slab);
+      },
+      "internal check failed");
+}
+
+// "Registry full" of the task notes: slots that come and go leave nothing behind.
+TEST(SharedPool, AMillionTurnoversBringCommittedMemoryBackToWhereItBegan) {
+  PoolModel model;
+  const auto turn = [](uint32_t number) {
+    const auto got = pool().acquire(class_number(number), kOwner, nullptr, SlotCount(1),
+                                    SharedPool::Growth::kAllowed);
+    if (got.slab == nullptr) return false;
+    pool().detach(got.slab);
+    pool().release(got.slab);
+    if (number % 4096 == 0) pool().purge_all();
+    return true;
+  };
+  for (uint32_t i = 0; i < kClasses; ++i) ASSERT_TRUE(turn(i));
+  const Bytes committed = registry().committed();
+  const PoolStats before = pool().stats();
+  for (uint32_t i = 0; i < 1'000'000; ++i) ASSERT_TRUE(turn(i)) << i;
+  pool().purge_all();
+  const PoolStats after = pool().stats();
+  EXPECT_EQ(registry().committed(), committed);
+  EXPECT_EQ(after.grows, before.grows);
+  EXPECT_EQ(after.acquires - before.acquires, 1'000'000U);
+  EXPECT_EQ(after.releases - before.releases, 1'000'000U);
+  EXPECT_EQ(after.active_slots, before.active_slots);
+  EXPECT_EQ(after.empty_slots, 0U);
+}
+
+}  // namespace
+}  // namespace hakmem
