@@ -29,7 +29,8 @@ void deallocate_any(void* block) {
 
 void* move_to_new(void* block, size_t old_size, size_t size) {
   void* moved = allocate_any(size);
-  if (moved == nullptr) return nullptr;
+  // A smaller block may be refused, but not having less: the block itself will do.
+  if (moved == nullptr) return size <= old_size ? block : nullptr;
   memcpy(moved, block, old_size < size ? old_size : size);
   deallocate_any(block);
   return moved;

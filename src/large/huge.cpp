@@ -22,6 +22,8 @@ constexpr size_t kInitialCapacity = 4096;
 // block or two.
 constexpr size_t kRetainBytesMin = size_t{5} << 20;
 constexpr size_t kRetainShare = 16;
+// On a tick of a thread that wanted to allocate or free.
+constexpr uint64_t kPurgeBudgetUs = 1000;
 // A retained block may be this much larger than what is asked for: 1/4.
 constexpr size_t kFitSlackShift = 2;
 
@@ -169,6 +171,8 @@ bool HugeBlocks::release(void* block) {
 
 // Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size) {
+  // Smaller ones are a signal handler's.
+  if (size < kSuperSlabBytes.count()) return false;
   if (config().decay_ms == 0 || retained_count_ == kRetainedMax) return false;
   const size_t share = (registry().committed().count() + live_bytes_) / kRetainShare;
   const size_t limit = share < kRetainBytesMin ? kRetainBytesMin : share;
@@ -225,7 +229,8 @@ bool HugeBlocks::evict_oldest(Retained* out) {
 // Unmaps what did not fit until as much is gone as is about to be mapped.
 Bytes HugeBlocks::make_way(size_t size) {
   Bytes total;
-  while (total.count() < size) {
+  // Bounded, because others retain meanwhile.
+  for (uint32_t turn = 0; turn < kRetainedMax && total.count() < size; ++turn) {
     Retained gone{};
     {
       os::LockGuard guard(lock_);
@@ -242,8 +247,9 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
   const uint64_t keep_ms = config().decay_ms;
   if (keep_ms == UINT64_MAX) return Bytes(0);
   Bytes total;
-  // At most kRetainedMax turns find something.
-  for (;;) {
+  const uint64_t deadline_us = os::now_microseconds() + kPurgeBudgetUs;
+  // At most kRetainedMax turns find something; the next tick goes on where this one stopped.
+  while (os::now_microseconds() < deadline_us) {
     Retained gone{};
     {
       os::LockGuard guard(lock_);
@@ -257,6 +263,7 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
     os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
     total += Bytes(gone.size);
   }
+  return total;
 }
 
 HugeStats HugeBlocks::stats() {

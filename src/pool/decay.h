@@ -28,6 +28,11 @@ class Decay {
 
   SlotCount allowed() const { return allowed_; }
 
+  // Slots that were purged: if as many become EMPTY again, they are new to the curve.
+  void note_purged(SlotCount slots) {
+    last_empty_ -= last_empty_ < slots.count() ? last_empty_ : slots.count();
+  }
+
  private:
   void shift_epochs(uint64_t epochs);
 

@@ -124,6 +124,7 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
   reindex(super);
   const uint32_t count = static_cast<uint32_t>(std::popcount(purged));
   purged_slots_ += count;
+  decay_.note_purged(SlotCount(count));
   return Purged{count, refused == 0};
 }
 

@@ -140,7 +140,7 @@ TEST(Regression, DISABLED_OneLockedSuperSlabDoesNotKeepTheOthers) {
 
 // Decay counts what it purged as still there, so that what comes back is not new to it: slots that
 // are taken and given back between two ticks all go to the system at every tick.
-TEST(Regression, DISABLED_WhatComesBackWithinATickIsNotPurgedEachTime) {
+TEST(Regression, WhatComesBackWithinATickIsNotPurgedEachTime) {
   in_child("400 slots, 60 times", [] {
     set_options(Shape::kDefault);
     EXPECT_NE(hak_malloc(48), nullptr);
@@ -155,7 +155,7 @@ TEST(Regression, DISABLED_WhatComesBackWithinATickIsNotPurgedEachTime) {
 }
 
 // Retained huge blocks whose time has come are unmapped in one tick, all of them.
-TEST(Regression, DISABLED_ATickUnmapsForAMillisecond) {
+TEST(Regression, ATickUnmapsForAMillisecond) {
   in_child("32 retained blocks", [] {
     constexpr uint64_t kCostUs = 300;
     set_options(Shape::kDefault);
@@ -173,7 +173,7 @@ TEST(Regression, DISABLED_ATickUnmapsForAMillisecond) {
 }
 
 // C allows it, but no program expects it, and glibc never does: the block itself is large enough.
-TEST(Regression, DISABLED_AShrinkingReallocIsNotRefused) {
+TEST(Regression, AShrinkingReallocIsNotRefused) {
   for (const size_t size : {size_t{1000}, size_t{20'000}, size_t{500'000}, size_t{5} << 20}) {
     in_child(std::to_string(size), [size] {
       set_options(Shape::kDefault);

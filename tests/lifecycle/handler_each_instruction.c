@@ -5,7 +5,7 @@
 
 #include "support/stepping.h"
 
-enum { kKept = 100, kBatch = 40, kHugeStride = 4 };
+enum { kKept = 100, kBatch = 40, kHugeStride = 40 };
 static void* kept[kKept];
 static size_t size_now;
 
