@@ -30,6 +30,10 @@ foreach(folder interface misuse lifecycle)
   foreach(source IN LISTS sources)
     get_filename_component(name ${source} NAME_WE)
     set(target ${folder}_${name})
+    # The debug build's rank check knows threads, and a handler is two frames of one thread.
+    if(HAKMEM_DEBUG AND name MATCHES "handler")
+      continue()
+    endif()
     hakmem_add_plain_program(${target} ${source})
     hakmem_add_test(${target} ${folder} ${target})
     set_tests_properties(

@@ -41,6 +41,13 @@ struct CacheFront {
     for (Message*& message : open) message = no_message;
   }
 
+  // Tag of the slot, kUnusedTag outside the primary reservation.
+  uint32_t tag_in_primary(const void* block) const {
+    const size_t offset = reinterpret_cast<uintptr_t>(block) - base;
+    // relaxed: constant while the block lives, see Registry::set_tags().
+    return offset < size ? tags[offset >> kSlotShift].load(std::memory_order_relaxed) : kUnusedTag;
+  }
+
   // Class of the block's slot, if the slot is this cache's; else kClasses or more.
   uint32_t own_class_of(const void* block) const {
     const size_t offset = reinterpret_cast<uintptr_t>(block) - base;

@@ -110,12 +110,8 @@ void deallocate_without_cache(uint32_t tag, void* block) {
 
 // The common case of a block that is not this thread's: a message to its owner is open.
 bool append_to_open_message(void* block) {
-  const Reservation& home = registry().primary();
-  const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
-  if (offset >= home.size) return false;
   CacheFront* front = t_front;
-  // relaxed: see Reservation.
-  Message* message = front->message_for(home.tag_word(offset).load(std::memory_order_relaxed));
+  Message* message = front->message_for(front->tag_in_primary(block));
   if (message == nullptr) return false;
   {
     // A handler that came in between could send the message away.
@@ -158,7 +154,7 @@ void* allocate_slow(size_t size) {
 }
 
 void deallocate_slow(void* block) {
-  if (append_to_open_message(block) || block == nullptr) return;
+  if (block == nullptr || append_to_open_message(block)) return;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   if (tag != kUnusedTag) return deallocate_ours(tag, block);
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
