@@ -5,7 +5,7 @@
 
 #include "support/stepping.h"
 
-enum { kKept = 100, kBatch = 40, kHugeStride = 40 };
+enum { kKept = 100 };
 static void* kept[kKept];
 static size_t size_now;
 
@@ -19,8 +19,6 @@ static void busy_handler(void) {
   for (int i = 0; i < 12; ++i) mine[i] = malloc(size_now);
   for (int i = 12; i-- > 0;) free(mine[i]);
 }
-
-static void huge_handler(void) { free(malloc(3 * MIB)); }
 
 // --- What they interrupt.
 
@@ -56,11 +54,6 @@ static void leave_something(void) {
 }
 
 static void call_malloc_free(void) { free(malloc(size_now)); }
-static void call_up_and_down(void) {
-  void* blocks[kBatch];
-  for (int i = 0; i < kBatch; ++i) blocks[i] = malloc(size_now);
-  for (int i = 0; i < kBatch; ++i) free(blocks[i]);
-}
 static void call_huge(void) { free(malloc(4 * MIB)); }
 static void call_trim(void) { malloc_trim(0); }
 static void call_mallinfo(void) { (void)mallinfo2(); }
@@ -76,7 +69,6 @@ struct scene {
 };
 static const struct scene kScenes[] = {
     {"malloc and free", nothing, call_malloc_free, 10},
-    {"refill and flush", nothing, call_up_and_down, 8},
     {"huge malloc and free", nothing, call_huge, 10},
     {"malloc_trim", leave_something, call_trim, 3},
     {"mallinfo2", leave_something, call_mallinfo, 2},
@@ -87,8 +79,7 @@ static const struct {
   const char* name;
   void (*run)(void);
 } kHandlers[] = {{"small handler", small_handler},
-                 {"busy handler", busy_handler},
-                 {"huge handler", huge_handler}};
+                 {"busy handler", busy_handler}};
 static const size_t kSizes[] = {24, 3000};
 
 struct task {
@@ -101,7 +92,7 @@ static int run_task(void* argument) {
   size_now = kSizes[task->size];
   alarm(6);
   interrupt_each_instruction(scene->prepare, scene->call, kHandlers[task->handler].run,
-                             scene->stride * (kHandlers[task->handler].run == huge_handler ? kHugeStride : 1));
+                             scene->stride);
   EXPECT_SOUND_HEAP();
   return finish();
 }
