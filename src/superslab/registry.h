@@ -4,7 +4,7 @@
 // Contract        A tag is owner << 8 | class, 0 where nothing is. The tag of a live block's slot
 //                 is constant but for a change of owner (see pool). commit_next() needs the grow
 //                 lock; look-ups need none. "Full" is an answer only when the system refuses.
-// Observable      reservations(), committed(), superslabs(); for_each_superslab() for walkers.
+// Observable      reservations(), committed(); for_each_superslab() for walkers.
 // Composable      os/pages, meta_arena, superslab. Used by pool (which writes tags), front, large,
 //                 heap, observe.
 #pragma once

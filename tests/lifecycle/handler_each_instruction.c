@@ -1,6 +1,9 @@
 // A handler that allocates and frees, after every single instruction of malloc and its family:
 // never a deadlock, never a damaged heap. (Where the interrupted frame is malloc or free itself the
 // two may get the same block, as with glibc; so the handler's blocks are gone when it returns.)
+//
+// Open, and not covered here because it fails: a handler that keeps many blocks, and one that
+// interrupts a run of refills and flushes. Both can damage a stack of the interrupted thread.
 #include <pthread.h>
 
 #include "support/stepping.h"
