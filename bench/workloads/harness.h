@@ -2,16 +2,14 @@
 //
 // Responsibility  Random numbers, arguments, time, memory figures, threads and the result line.
 // Contract        A workload reaches the allocator only through malloc, calloc, realloc and free,
-// so that
-//                 LD_PRELOAD decides which allocator is measured. The harness itself never
+//                 so that LD_PRELOAD decides which allocator is measured. The harness itself never
 //                 allocates: its arrays are mapped and its text lives on the stack, so no figure
 //                 contains it. A failed call ends the program with a message and status 1, bad
 //                 arguments with 2.
 // Observable      report(): one JSON line on stdout with name, args, ops, seconds, mops,
-// peak_rss_kib,
-//                 end_rss_kib, threads, malloc_from (base name of the object that holds `malloc`),
-//                 malloc_path, and what the workload adds. `ops` is defined at each workload's
-//                 head.
+//                 peak_rss_kib, end_rss_kib, threads, malloc_from (base name of the object that
+//                 holds `malloc`), malloc_path, and what the workload adds. `ops` is defined at
+//                 each workload's head.
 // Composable      Needs libc and pthreads. Included once by each program of this folder.
 #pragma once
 
@@ -79,11 +77,18 @@ class Arguments {
     return value;
   }
 
-  // Whether the word at `index` is `word`; a missing one is the first of the two on offer.
+  // Which of the words on offer stands at `index`; a missing one is the first.
+  template <std::size_t kWords>
+  std::size_t choice(int index, const char* const (&words)[kWords]) const {
+    if (index >= count_) return 0;
+    for (std::size_t i = 0; i < kWords; ++i) {
+      if (std::strcmp(values_[index], words[i]) == 0) return i;
+    }
+    die(2, usage_);
+  }
+
   bool chooses_second(int index, const char* first, const char* second) const {
-    if (index >= count_ || std::strcmp(values_[index], first) == 0) return false;
-    if (std::strcmp(values_[index], second) != 0) die(2, usage_);
-    return true;
+    return choice(index, {first, second}) == 1;
   }
 
   // Ends the program when there are more arguments than the workload knows.
@@ -218,8 +223,25 @@ class Threads {
   unsigned count_;
 };
 
-// The number after "\n<name>" in a /proc file, or -1. Reads no more than one buffer: the fields are
-// early.
+// Sleeps without touching the allocator; `until` is moved on, so that a row of naps does not drift.
+inline void nap(timespec& until, std::uint64_t milliseconds) {
+  until.tv_sec += static_cast<time_t>(milliseconds / 1000);
+  until.tv_nsec += static_cast<long>(milliseconds % 1000) * 1'000'000;
+  if (until.tv_nsec >= 1'000'000'000) {
+    until.tv_nsec -= 1'000'000'000;
+    ++until.tv_sec;
+  }
+  // EINTR: nobody sends this program signals that it handles.
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
+inline timespec now() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time;
+}
+
+// The number after "\n<name>" in a /proc file, or -1. One buffer is enough: the fields are early.
 inline long proc_field_kib(const char* path, const char* name) {
   char text[4096];
   const int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -286,14 +308,17 @@ struct Result {
   if (peak_kib < end_kib) peak_kib = end_kib;
   char joined[256];
   arguments.join(joined, sizeof joined);
-  char members[512];
+  char members[2048];
   std::va_list list;
   va_start(list, extra);
-  std::vsnprintf(members, sizeof members, extra, list);
+  const int members_length = std::vsnprintf(members, sizeof members, extra, list);
   va_end(list);
+  if (members_length < 0 || members_length >= static_cast<int>(sizeof members)) {
+    die(1, "too many members for the result line");
+  }
 
   const char* path = path_of_symbol("malloc");
-  char line[2048];
+  char line[4096];
   const double mops =
       result.seconds > 0 ? static_cast<double>(result.ops) / result.seconds * 1e-6 : 0;
   const int length = std::snprintf(

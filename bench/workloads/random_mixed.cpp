@@ -1,9 +1,12 @@
 // random_mixed: the program whose live blocks are a random walk over a slot array.
 //
 // One cycle draws r. Slot r % ws: a full slot is freed, an empty one gets a block of 16 + (r &
-// 0x3ff) bytes or, when min and max are given, of a second draw's size; its first byte is written.
-// About half of the slots are full in the steady state. With several threads each has its own slots
-// and seed + i.
+// 0x3ff) bytes or, when min and max are given and not both 0, of a second draw's size; its first
+// byte is written. About half of the slots are full in the steady state. With several threads each
+// has its own slots and seed + i.
+//
+// The suite's mid_mt_gap is 1024 8192 with ws 256, mid_large 8192 40960 with ws 256, large 32768
+// 2097152 with ws 64.
 //
 // ops  cycles of all threads; each is one malloc or one free.
 #include "harness.h"
@@ -82,11 +85,12 @@ int main(int argc, char** argv) {
   workload.cycles = arguments.number(1, 10'000'000, 1, UINT64_MAX);
   workload.slot_count = static_cast<std::uint32_t>(arguments.number(2, 8192, 1, 1u << 30));
   workload.seed = static_cast<std::uint32_t>(arguments.number(3, 1234567, 1, UINT32_MAX));
-  workload.has_range = argc > 4;
-  workload.min_bytes = arguments.number(4, 16, 1, 1u << 30);
-  // A minimum without a maximum is below its own minimum, and so shows the usage.
-  workload.max_bytes = arguments.number(5, workload.has_range ? 0 : 16, 1, 1u << 30);
-  if (workload.max_bytes < workload.min_bytes) bench::die(2, kUsage);
+  workload.min_bytes = arguments.number(4, 0, 0, 1u << 30);
+  workload.max_bytes = arguments.number(5, 0, 0, 1u << 30);
+  workload.has_range = workload.max_bytes != 0;
+  // A range that begins at 0 would write the first byte of nothing.
+  const bool is_range = workload.min_bytes >= 1 && workload.min_bytes <= workload.max_bytes;
+  if ((workload.has_range || workload.min_bytes != 0) && !is_range) bench::die(2, kUsage);
   const unsigned threads = static_cast<unsigned>(arguments.number(6, 1, 1, 4096));
 
   bench::MappedArray<bench::Span> spans(threads);
