@@ -8,12 +8,13 @@
 //                 above kLargeMax, and alignments above 16. What libc asks for later (a stream's
 //                 buffer, a thread's table) cannot be told from the workload and is served like it.
 // Contract        allocate(): a block of the size's class, popped from a list that only this thread
-//                 touches, or nullptr, and then allocate_slow() decides. release(): pushes onto the calling thread's
-//                 list whoever allocated the block; false: the block is not ours. A thread lays out
-//                 all blocks of a class at its first request for it, as many as
+//                 touches, or nullptr, and then allocate_slow() decides. release(): pushes onto the
+//                 calling thread's list whoever allocated the block; false: the block is not ours.
+//                 A thread lays out all blocks of a class at its first request for it: as many as
 //                 HAKMEM_BENCH_FAST_BLOCKS says (10 000, which lasts random_mixed with 8 192 slots
-//                 for any number of cycles), and no more ever: when a list is dry, one line on
-//                 stderr says so and the process ends with status 70, without a result.
+//                 for any number of cycles), at most kPoolBytesMax, and no more ever. When a list
+//                 is dry, one line on stderr says so and the process ends with status 70, without a
+//                 result: the run does not count.
 // Initialisation  Happens once, in a constructor, behind a guard of the whole process: while one
 //                 thread initialises, the requests of all threads go to libc, its own included. A
 //                 guard per thread would let a second thread wait for, or take part in, what the
@@ -34,14 +35,15 @@
 namespace hakmem::benchfast {
 
 // Where a block lies tells its class: class c owns the bytes [c, c + 1) << kRegionShift behind
-// g_base. 16 GiB a class are 1.9 TiB in all, which qemu and valgrind still grant.
-inline constexpr unsigned kRegionShift = 34;
+// g_base. 512 MiB a class are 60 GiB in all, which is about what valgrind grants in one piece; a
+// class has room for 50 threads with 10 000 blocks of 1 KiB each.
+inline constexpr unsigned kRegionShift = 29;
 inline constexpr size_t kRegionBytes = size_t{1} << kRegionShift;
 inline constexpr size_t kAllRegionsBytes = kClasses * kRegionBytes;
 
-// Of address space for one class of one thread. Above 104 KiB a class has fewer than 10 000 blocks:
-// a page of each is touched when they are laid out.
-inline constexpr size_t kPoolBytesMax = size_t{1} << 30;
+// For one class of one thread, so that two threads find room in every class. Above 26 KiB a class
+// has fewer than 10 000 blocks, down to 128 of 2 MiB.
+inline constexpr size_t kPoolBytesMax = kRegionBytes / 2;
 
 // Before the start no address is below it by less than kAllRegionsBytes, so no block is ours.
 inline constexpr uintptr_t kNoBase = uintptr_t{1} << 63;
@@ -50,8 +52,9 @@ struct Block {
   Block* next;
 };
 
-// Written once, by the constructor, before any block can lie there. `constinit` in sight of the users:
-// otherwise each use of the lists calls a function that looks whether they want a constructor.
+// Written once, by the constructor, before any block can lie there. `constinit` in sight of the
+// users: otherwise each use of the lists calls a function that looks whether they want a
+// constructor.
 extern constinit uintptr_t g_base;
 extern constinit thread_local Block* t_free[kClasses];
 
