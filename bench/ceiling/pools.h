@@ -3,10 +3,11 @@
 // Responsibility  Show how fast a malloc with hakmem's size classes and lists of free blocks could
 //                 be if it did nothing but push and pop.
 // Scope           Workload allocations come from the pools: up to kLargeMax bytes, of ordinary
-//                 alignment, after the start. Infrastructure allocations go to libc: whatever ld.so,
-//                 libc or another library's constructor asks for before the start is over, blocks
-//                 above kLargeMax, and alignments above 16. What libc asks for later (a stream's
-//                 buffer, a thread's table) cannot be told from the workload and is served like it.
+//                 alignment, after the start. Infrastructure allocations go to libc: whatever
+//                 ld.so, libc or another library's constructor asks for before the start is over,
+//                 blocks above kLargeMax, and alignments above 16. What libc asks for later (a
+//                 stream's buffer, a thread's table) cannot be told from the workload and is served
+//                 like it.
 // Contract        allocate(): a block of the size's class, popped from a list that only this thread
 //                 touches, or nullptr, and then allocate_slow() decides. release(): pushes onto the
 //                 calling thread's list whoever allocated the block; false: the block is not ours.

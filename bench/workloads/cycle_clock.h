@@ -1,11 +1,11 @@
 // bench/workloads/cycle_clock.h: times below a microsecond.
 //
-// Responsibility  Read the processor's constant-rate counter so that exactly what stands between two
-//                 reads is timed, and turn its ticks into nanoseconds.
+// Responsibility  Read the processor's constant-rate counter so that exactly what stands between
+//                 two reads is timed, and turn its ticks into nanoseconds.
 // Contract        start() and stop() order themselves against the instructions around them: x86-64
 //                 by lfence (Intel SDM, RDTSCP), aarch64 by isb. A pair with nothing between it
 //                 takes pair_ticks(), the median of many, which the user subtracts.
-// Observable      ns_per_tick() after calibrate_end(): against CLOCK_MONOTONIC, over the run itself.
+// Observable      ns_per_tick() after calibrate_end(): against CLOCK_MONOTONIC, over the run.
 // Composable      Needs harness.h.
 #pragma once
 

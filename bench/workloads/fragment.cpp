@@ -2,8 +2,8 @@
 //
 // Blocks of one size are allocated, all bytes written, and most are freed in the order they came.
 // `runs`: survivors come in runs of 100 neighbours, one run in 20. `single`: one block in 400
-// survives, alone. Then the program sleeps: no thread calls malloc or free any more, and a second
-// thread that has used the allocator once sleeps from the start, as the idle threads of a server do.
+// survives, alone. Then the program sleeps: no thread calls malloc or free any more. A second
+// thread has used the allocator once and sleeps from then on, as the idle threads of a server do.
 //
 // ops  allocations and frees; seconds is their time, without the sleep.
 // Adds live_kib (requested bytes of the survivors), freed_rss_kib (right after the frees);

@@ -2,7 +2,7 @@
 //
 // Responsibility  Count durations in fixed memory; answer what a share of them did not exceed.
 // Contract        add() allocates nothing and touches one counter. Buckets are exact below 64 ticks
-//                 and at most 1/32 wide above, up to 2^40 ticks, where longer ones are counted, too.
+//                 and at most 1/32 wide above, up to 2^40 ticks; longer ones count as that.
 //                 at_most(share) is the upper end of the bucket in which that share is reached, so
 //                 never less than the truth; worst() is exact.
 // Observable      count(), at_most(), worst(), count_from().

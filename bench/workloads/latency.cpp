@@ -8,14 +8,14 @@
 //
 // Each call is timed alone by the processor's counter. A pair of reads with nothing between them
 // takes clock_ns, which is subtracted from each call. Percentiles are the upper ends of histogram
-// buckets 1/32 wide; worst is exact. All in nanoseconds. In each cycle nothing at all is timed, too:
-// nothing_p9999_ns and nothing_worst_ns are what interrupts, the scheduler and a hypervisor cost on
-// this machine, and no allocator's tail can be told from them where it is no longer.
+// buckets 1/32 wide; worst is exact. All in nanoseconds. In each cycle nothing at all is timed as
+// well: nothing_p9999_ns and nothing_worst_ns are what interrupts, the scheduler and a hypervisor
+// cost on this machine, and an allocator's tail that is no longer cannot be told from them.
 //
 // Causes (`causes`, which is the default; `plain` leaves them out): the same walk is done once more
-// before the timed one, in a forked child, with getrusage(RUSAGE_THREAD) around each call. A tail is
-// all calls of that walk that were as slow as its own p99.99 or slower. Of them, tail_switched is
-// how many the scheduler interrupted; of the others, tail_faults is how many took a page fault;
+// before the timed one, in a forked child, with getrusage(RUSAGE_THREAD) around each call. A tail
+// is all calls of that walk that were as slow as its own p99.99 or slower. Of them, tail_switched
+// is how many the scheduler interrupted; of the others, tail_faults is how many took a page fault;
 // tail_neither is the rest: the allocator's own work, system calls that fault nothing (munmap,
 // madvise), interrupts, and what a hypervisor took. Hence it is an upper bound of the allocator's
 // part, and the counts explain the kind of the slow calls, not the very calls of the timed walk.
