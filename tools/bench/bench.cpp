@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "ceiling.h"
+#include "ceiling_options.h"
 #include "compare.h"
 #include "compare_options.h"
 
@@ -24,6 +26,11 @@ void declare_bench(CLI::App* app, const std::string& command_line, std::function
   const auto options = std::make_shared<CompareOptions>();
   declare_compare_options(command, options.get());
   command->callback([=] { *action = [=] { return compare(*options, command_line); }; });
+
+  CLI::App* ceiling_command = bench->add_subcommand("ceiling", "");
+  const auto ceiling_options = std::make_shared<CeilingOptions>();
+  declare_ceiling_options(ceiling_command, ceiling_options.get());
+  ceiling_command->callback([=] { *action = [=] { return ceiling(*ceiling_options); }; });
 }
 
 }  // namespace hakmem::bench

@@ -67,6 +67,14 @@ class Reader {
     return value;
   }
 
+  std::size_t count(const char* member) {
+    const json& value = required(member);
+    if (!value.is_number_unsigned() || value == 0) {
+      fail(member, "must be a whole number of at least 1", value);
+    }
+    return value.get<std::size_t>();
+  }
+
   bool flag(const char* member) {
     if (!has(member)) return false;
     const json& value = required(member);
@@ -138,14 +146,9 @@ Row read_row(const json& value, const std::string& where) {
   row.parity = reader.flag("parity");
   row.smoke = reader.flag("smoke");
   row.ceiling = reader.flag("ceiling");
+  if (reader.has("ceiling_blocks")) row.ceiling_blocks = reader.count("ceiling_blocks");
   row.real = reader.has("real") && reader.required("real") != json(false);
-  if (reader.has("rounds_max")) {
-    const json& rounds = reader.required("rounds_max");
-    if (!rounds.is_number_unsigned() || rounds == 0) {
-      reader.fail("rounds_max", "must be a whole number of at least 1", rounds);
-    }
-    row.rounds_max = rounds.get<std::size_t>();
-  }
+  if (reader.has("rounds_max")) row.rounds_max = reader.count("rounds_max");
   if (reader.has("gate")) row.gate = read_gate(reader.required("gate"), where + ": its gate");
   reader.nothing_else();
   row.definition = value;

@@ -13,6 +13,7 @@
 //   better, unit       "higher" or "lower", and what the figure is measured in
 //   kind               "speed", "memory", "latency" or "program"
 //   parity, smoke, ceiling  flags (false): in the parity set, in the short run, used by `ceiling`
+//   ceiling_blocks     how many blocks of each class `ceiling` gives this row
 //   rounds_max         at most so many rounds of this row
 //   gate               {"kind": "faster", "than": [NAME...]} than each of these (all that were
 //                      measured), {"kind": "at_most", "bound": X}, {"kind": "at_least", "bound": X}
@@ -51,6 +52,7 @@ struct Row {
   bool parity = false;
   bool smoke = false;
   bool ceiling = false;
+  std::optional<std::size_t> ceiling_blocks;
   bool real = false;
   std::optional<std::size_t> rounds_max;
   std::optional<Gate> gate;
