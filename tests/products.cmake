@@ -62,6 +62,15 @@ hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
                 --command $<TARGET_FILE:hakmem_cli> --version ${PROJECT_VERSION}
                 --compiler ${CMAKE_C_COMPILER})
 
+# The programs of bench/, in small: that they run and say what they should, not how fast they are.
+if(EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
+  hakmem_add_test(bench_workloads bench ${Python3_EXECUTABLE}
+                  ${hakmem_tests}/bench/workloads_test.py --bench ${PROJECT_BINARY_DIR}/bench
+                  --library $<TARGET_FILE:hakmem> --ceiling $<TARGET_FILE:hakmem_benchfast>)
+  hakmem_add_test(bench_ceiling cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/bench_ceiling_test.py
+                  --command $<TARGET_FILE:hakmem_cli>)
+endif()
+
 # Only an optimised build has the shape that the limits are about.
 if(HAKMEM_RELEASE_TESTS)
   hakmem_add_test(hot_path link ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py

@@ -154,8 +154,8 @@ def db_bench(box: Box) -> int:
     """rocksdb's own benchmark; ops are its writes and reads. Fixed seed; nothing waits for the disk."""
     writes, reads = 200_000, 40_000
     box.run(["db_bench", "--benchmarks=fillrandom,readrandom,seekrandom", f"--num={writes}", f"--reads={reads}", "--db=db",
-             "--seed=42", "--threads=1", "--value_size=200", "--disable_wal=1", "--compression_type=none", "--write_buffer_size=16777216",
-             "--cache_size=8388608", "--statistics=0"])
+             "--seed=42", "--threads=1", "--value_size=200", "--disable_wal=1", "--compression_type=none",
+             "--write_buffer_size=16777216", "--cache_size=8388608", "--statistics=0"])
     return writes + 2 * reads
 
 
