@@ -55,9 +55,9 @@ struct Block {
 
 // Written once, by the constructor, before any block can lie there. `constinit` in sight of the
 // users: otherwise each use of the lists calls a function that looks whether they want a
-// constructor.
-extern constinit uintptr_t g_base;
-extern constinit thread_local Block* t_free[kClasses];
+// constructor. Hidden: otherwise the address is loaded first; -fvisibility spares declarations.
+[[gnu::visibility("hidden")]] extern constinit uintptr_t g_base;
+[[gnu::visibility("hidden")]] extern constinit thread_local Block* t_free[kClasses];
 
 // The first block of a list that was empty, or nullptr for infrastructure. Ends the process when
 // the list had its blocks already.

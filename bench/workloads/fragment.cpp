@@ -5,6 +5,8 @@
 // survives, alone. Then the program sleeps: no thread calls malloc or free any more. A second
 // thread has used the allocator once and sleeps from then on, as the idle threads of a server do.
 //
+// There is no warm-up: a young heap that grows is what is measured.
+//
 // ops  allocations and frees; seconds is their time, without the sleep.
 // Adds live_kib (requested bytes of the survivors), freed_rss_kib (right after the frees);
 // end_rss_kib is what remains after the sleep.

@@ -8,6 +8,8 @@
 // `sleep` does nothing at all in these seconds, and that no call of malloc wakes the allocator is
 // the point of it.
 //
+// There is no warm-up: a young heap that grows is what is measured.
+//
 // ops  allocations and frees of the million; seconds is their time, without the trim and the wait.
 // Adds trim_from, live_kib (requested bytes of the blocks kept), freed_rss_kib (right after the
 // frees), given_back_percent: share of the peak RSS that is gone at the end.

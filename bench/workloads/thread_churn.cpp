@@ -12,11 +12,12 @@ namespace {
 
 constexpr const char* kUsage = "usage: thread_churn [threads=10000] [alive=4] [blocks=100]";
 constexpr std::uint64_t kWarmUpWaves = 20;
+constexpr std::uint32_t kSeed = 42;
 constexpr unsigned kBlocksMax = 10'000;
 constexpr std::size_t kBytesMin = 16;
 constexpr std::size_t kBytesMax = 1039;
 
-void allocate_some(unsigned seed, unsigned count) {
+void allocate_some(std::uint32_t seed, unsigned count) {
   void* blocks[kBlocksMax];
   bench::Xorshift32 random(seed);
   for (unsigned i = 0; i < count; ++i) {
@@ -26,7 +27,7 @@ void allocate_some(unsigned seed, unsigned count) {
 }
 
 void run_waves(std::uint64_t waves, unsigned alive, unsigned blocks) {
-  auto body = [&](unsigned index) { allocate_some(index + 1, blocks); };
+  auto body = [&](unsigned index) { allocate_some(kSeed + index, blocks); };
   for (std::uint64_t i = 0; i < waves; ++i) bench::Threads wave(alive, body);
 }
 
