@@ -42,6 +42,9 @@ std::vector<fs::path> program_folders(const CompareOptions& options, const fs::p
   folders.push_back(fs::absolute(suite).parent_path());
   folders.push_back(fs::canonical(suite).parent_path());
   for (const fs::path& folder : tools::bench_folders()) folders.push_back(folder);
+  if (const auto usual = tools::find_suite()) {
+    folders.push_back(fs::canonical(*usual).parent_path());
+  }
   return folders;
 }
 
@@ -50,7 +53,16 @@ struct Selection {
   std::vector<const Check*> checks;
 };
 
-Selection select(const Suite& suite, const CompareOptions& options) {
+// A script of a real program need not be part of an installation.
+bool is_left_out(const Row& row, const CompareOptions& options,
+                 const std::vector<fs::path>& folders) {
+  if (!row.real || !options.rows.empty() || find_program(row.program, folders)) return false;
+  fmt::print(stderr, "left out: row {}: {} is not here\n", row.name, row.program);
+  return true;
+}
+
+Selection select(const Suite& suite, const CompareOptions& options,
+                 const std::vector<fs::path>& folders) {
   Selection selection;
   const std::vector<std::string>& names = options.rows;
   const auto named = [&](const std::string& name) {
@@ -61,7 +73,7 @@ Selection select(const Suite& suite, const CompareOptions& options) {
     known.push_back(row.name);
     if (options.smoke && !row.smoke) continue;
     if (options.gates && !row.gate) continue;
-    if (named(row.name)) selection.rows.push_back(&row);
+    if (named(row.name) && !is_left_out(row, options, folders)) selection.rows.push_back(&row);
   }
   for (const Check& check : suite.checks) {
     known.push_back(check.name);
@@ -163,7 +175,8 @@ Report measure(const CompareOptions& options, const Settings& settings, const Se
 
 int run(const CompareOptions& options, const std::string& command_line) {
   const Suite suite = load_suite(suite_file(options));
-  const Selection selection = select(suite, options);
+  const std::vector<fs::path> folders = program_folders(options, suite.file);
+  const Selection selection = select(suite, options, folders);
   const AllocatorChoice choice =
       choose_allocators(options.hakmem, options.allocators, options.against);
   if (options.list) {
@@ -178,8 +191,7 @@ int run(const CompareOptions& options, const std::string& command_line) {
   if (options.smoke && !options.budget_given) settings.budget_s = kSmokeBudgetSeconds;
 
   const Interrupt interrupt;  // until the files are written
-  Report report =
-      measure(options, settings, selection, choice, program_folders(options, suite.file));
+  Report report = measure(options, settings, selection, choice, folders);
   report.command = command_line;
   TextOptions text;
   text.all = options.all;

@@ -70,8 +70,10 @@ std::vector<std::string> RowSamples::errors(std::size_t allocator) const {
   }
   std::vector<std::string> result;
   for (const Kind& kind : kinds) {
-    result.push_back(fmt::format("round {}: {}{}", kind.first->round, kind.first->error,
-                                 kind.count > 1 ? fmt::format(" ({} times)", kind.count) : ""));
+    const std::size_t round = kind.first->round;
+    result.push_back(fmt::format(
+        "{}: {}{}", round == 0 ? "warm-up" : fmt::format("round {}", round), kind.first->error,
+        kind.count > 1 ? fmt::format(" ({} times)", kind.count) : ""));
   }
   return result;
 }

@@ -120,9 +120,10 @@ void print_rounds(const Report& report, Out out) {
                    "with {} comparisons no verdict but inconclusive is possible before round {}\n",
                    report.comparisons.size(), needed);
   }
-  fmt::format_to(out, "{} rounds in {}, seed {}; rows that ended by: ",
+  fmt::format_to(out, "{} round{} in {}, seed {}; rows that ended by: ",
                  least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most),
-                 duration_text(report.measurement.seconds), report.measurement.settings.seed);
+                 most == 1 ? "" : "s", duration_text(report.measurement.seconds),
+                 report.measurement.settings.seed);
   const char* separator = "";
   for (const Stop stop :
        {Stop::kPrecision, Stop::kRounds, Stop::kBudget, Stop::kInterrupted, Stop::kGaveUp}) {

@@ -67,7 +67,7 @@ function tickLabel(tick) {
 }
 
 // Axes of a chart of W x H with margins; returns the svg.
-const W = 380, H = 240, LEFT = 48, RIGHT = 12, TOP = 12, BOTTOM = 34;
+const W = 380, H = 250, LEFT = 48, RIGHT = 12, TOP = 12, BOTTOM = 42;
 function frame(x, y, xTitle, yTitle, {width = W, height = H} = {}) {
   const svg = shape("svg", {viewBox: `0 0 ${width} ${height}`});
   const bottom = height - BOTTOM, right = width - RIGHT;
@@ -182,19 +182,20 @@ function driftChart(data) {
   const points = data.drift;
   if (points.length < 4) return null;
   const limit = Math.max(2, quantile(points.map(point => Math.abs(point.percent)), 0.98) * 1.3);
-  const x = linearScale(points.map(point => point.start_s / 60), LEFT, width - RIGHT, {pad: 0.01});
+  const [unit, per] = data.seconds < 300 ? ["seconds", 1] : ["minutes", 60];
+  const x = linearScale(points.map(point => point.start_s / per), LEFT, width - RIGHT, {pad: 0.01});
   const y = linearScale([-limit, limit], height - BOTTOM, TOP, {pad: 0});
-  const svg = frame(x, y, "minutes since the start", "% from own median", {width, height});
+  const svg = frame(x, y, `${unit} since the start`, "% from own median", {width, height});
   const marks = points.map(point => {
     const inside = Math.min(Math.max(point.percent, -limit), limit);
-    return {node: allocatorMark(data, point.allocator, x(point.start_s / 60), y(inside), 2.6, {opacity: 0.7}),
+    return {node: allocatorMark(data, point.allocator, x(point.start_s / per), y(inside), 2.6, {opacity: 0.7}),
             text: `${point.row} under ${point.allocator}\nround ${point.round}, run ${point.position}\n` +
               `${point.percent >= 0 ? "+" : ""}${point.percent.toFixed(1)} % from its median`};
   });
   const line = runningMedian(points, Math.max(7, Math.round(points.length / 20)));
   svg.append(shape("line", {x1: LEFT, x2: width - RIGHT, y1: y(0), y2: y(0), class: "axis"}),
              ...marks.map(({node}) => node),
-             shape("polyline", {points: line.map(([at, value]) => `${x(at / 60)},${y(Math.min(Math.max(value, -limit), limit))}`).join(" "),
+             shape("polyline", {points: line.map(([at, value]) => `${x(at / per)},${y(Math.min(Math.max(value, -limit), limit))}`).join(" "),
                                 fill: "none", stroke: "var(--ink)", "stroke-width": 2.2, "stroke-linejoin": "round"}));
   explain(svg, marks, "Every run's distance from its own median, over time.");
   return svg;

@@ -35,19 +35,20 @@ function section(id, title, ...content) {
   $(id).append(element("h2", {}, title), ...content.flat().filter(Boolean));
   if (!$(`link-${id}`)) $("contents").append(element("a", {href: `#${id}`, id: `link-${id}`}, title));
 }
-function cells(tag, values) {
-  return element("tr", {}, values.map(value => value instanceof Node && value.nodeName === "TD" ? value
-    : element(tag, typeof value === "object" ? {} : tag === "th" ? {scope: "col"} : {}, value)));
-}
 function numeric(text) { return element("td", {class: "number"}, text); }
 function table(heads, rows) {
+  const isNumber = index => rows.length && rows[0][index] instanceof Node && rows[0][index].className === "number";
   return element("div", {class: "scroll"}, element("table", {},
-    element("thead", {}, cells("th", heads)), element("tbody", {}, rows.map(row => cells("td", row)))));
+    element("thead", {}, element("tr", {}, heads.map((head, index) =>
+      element("th", {scope: "col", class: isNumber(index) ? "number" : null}, head)))),
+element("tbody", {}, rows.map(row => element("tr", {}, row.map(value =>
+      value instanceof Node && value.nodeName === "TD" ? value : element("td", {}, value)))))));
 }
 function intervalText(comparison) {
   return comparison.interval ? `${ratio(comparison.interval.low)} to ${ratio(comparison.interval.high)}`
                              : "too few runs";
 }
+function percentText(share) { return `${Number((share * 100).toPrecision(3))} %`; }
 function figureText(row, name) {
   const figure = row.allocators[name].figure;
   return figure ? `${number(figure.median)} ${row.row.unit}` : "–";
@@ -73,7 +74,7 @@ function showHead(data) {
       `possible before round ${data.rounds_for_a_verdict}; there were ${rounds}.`));
   }
   const meaning = {slower: "hakmem is worse", inconclusive: "the runs do not tell",
-                   equivalent: `within ${number(data.settings.margin * 100)} %`, faster: "hakmem is better"};
+                   equivalent: `within ${percentText(data.settings.margin)}`, faster: "hakmem is better"};
   for (const verdict of VERDICTS) {
     $("tiles").append(element("button", {
       class: "tile", type: "button", style: `--mark: var(--${verdict})`, "aria-pressed": "true",
@@ -251,7 +252,7 @@ function showReproduce(data, source) {
 }
 
 function showMethod(data) {
-  const {settings} = data, percent = value => `${number(value * 100)} %`;
+  const {settings} = data, percent = percentText;
   section("method", "How it is judged",
     element("p", {}, "In each round every allocator runs each row once, in random order, preloaded into the measured program " +
       "alone. A run counts only when the program reports that its malloc came from the file asked for. The ratio is taken " +
