@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
@@ -15,8 +16,11 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// Enough that a refill's share is right to a hundredth of an instruction, and a second or two each.
-constexpr unsigned long kOperations = 400'000;
+// valgrind is some fifty times slower, so a fiftieth of the row's operations takes about as long as
+// the row. More than 400 000 say no more: a refill's share is right to a hundredth of an instruction.
+constexpr unsigned long kSlowness = 50;
+constexpr unsigned long kOperationsMin = 1000;
+constexpr unsigned long kOperationsMax = 400'000;
 constexpr std::chrono::seconds kTimeout{300};
 
 struct Counted {
@@ -71,6 +75,11 @@ Counted run_counted(const Row& row, const fs::path& program, unsigned long opera
   return read_count(child);
 }
 
+unsigned long operations_of(const Row& row) {
+  const unsigned long own = row.args.empty() ? 0 : std::strtoul(row.args[0].c_str(), nullptr, 10);
+  return std::clamp(own / kSlowness, kOperationsMin, kOperationsMax);
+}
+
 // calloc counts its callocs, which have a free each; the others count both calls.
 double operations_of_pair(const Row& row) { return row.program == "calloc" ? 1.0 : 2.0; }
 
@@ -82,7 +91,7 @@ InstructionCount count_instructions(const Row& row, const fs::path& program,
   const std::vector<std::string> environment = environment_with(allocator, settings);
   Counted counted[2];
   for (unsigned i = 0; i < 2; ++i) {
-    counted[i] = run_counted(row, program, (i + 1) * kOperations, environment);
+    counted[i] = run_counted(row, program, (i + 1) * operations_of(row), environment);
     if (counted[i].interrupted || !counted[i].error.empty()) {
       return {std::nullopt, counted[i].error, counted[i].interrupted};
     }
