@@ -47,8 +47,12 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
 }
 
 bool deallocate_huge(void* block) {
-  // A handler's free in the middle of the table: left for later.
-  if (huge_blocks().lock().held_by_me()) return g_deferred.put(block);
+  // A handler's free in the middle of the table: left for later. With no room for it the block is
+  // lost, the lesser evil.
+  if (huge_blocks().lock().held_by_me()) {
+    g_deferred.put(block);
+    return true;
+  }
   const Inside inside;
   return huge_blocks().release(block);
 }
