@@ -42,12 +42,6 @@ void build_ends(void** place, uint32_t entries) {
 
 }  // namespace
 
-uint32_t ThreadCache::room(ClassIndex c) const {
-  const ClassState& state = classes_[c.count()];
-  if (state.bottom == nullptr) return 0;
-  return state.bottom == state.long_place ? long_entries(c) : short_entries(c);
-}
-
 void ThreadCache::materialise(ClassIndex c) {
   ClassState& state = state_of(c);
   void** place = short_place(c);
@@ -72,7 +66,7 @@ void ThreadCache::grow(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) return;
   uint32_t wanted = state.capacity * 2u + 1;
-  if (wanted > entries_max(c)) wanted = entries_max(c);
+  if (wanted > stack_layout(c).entries_max) wanted = stack_layout(c).entries_max;
   if (wanted <= state.capacity) return;
   const Bytes more = granted_for(c, wanted) - granted_for(c, state.capacity);
   if (!budget().grant(more)) return;
@@ -87,11 +81,11 @@ void ThreadCache::grow(ClassIndex c) {
 // What is left behind is empty, in case that a stale top points there.
 bool ThreadCache::move_to_long_place(ClassIndex c) {
   ClassState& state = state_of(c);
-  void** place = static_cast<void**>(meta_arena().allocate(long_bytes(c)));
+  void** place = static_cast<void**>(meta_arena().allocate(Bytes(stack_layout(c).long_bytes)));
   if (place == nullptr) return false;
   lift_fence(c);
   lift_tripwire(c);
-  build_ends(place, long_entries(c));
+  build_ends(place, stack_layout(c).long_entries);
   const uint32_t entries = depth(c);
   memcpy(place + 1, state.bottom + 1, entries * sizeof(void*));
   memset(state.bottom + 1, 0, short_entries(c) * sizeof(void*));
@@ -105,9 +99,7 @@ bool ThreadCache::move_to_long_place(ClassIndex c) {
 
 // The top is a stale one, in the short place that the stack has left: what was pushed there since and
 // lies below it goes home. How many entries the long place had is lost, and they with it.
-void ThreadCache::mend(ClassIndex c) {
-  ClassState& state = state_of(c);
-  if (state.bottom == nullptr || depth(c) <= room(c)) [[likely]] return;
+void ThreadCache::mend_slow(ClassIndex c) {
   void* blocks[kShortEntries];
   uint32_t count = 0;
   void** end = short_place(c) + 1 + short_entries(c);
@@ -223,7 +215,7 @@ void ThreadCache::drop_stack(ClassIndex c) {
     state.capacity = 0;
     tops[c.count()] = empty_stack();
   }
-  if (place != nullptr) meta_arena().release(place, long_bytes(c));
+  if (place != nullptr) meta_arena().release(place, Bytes(stack_layout(c).long_bytes));
 }
 
 // Nobody runs on this cache, and nothing of its owner's may be trusted to be finished: the topmost

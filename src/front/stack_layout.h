@@ -27,42 +27,47 @@ inline constexpr Bytes kStackBytesMax = mib(4);
 
 inline constexpr uint32_t kEndWords = 2;
 
-constexpr uint32_t entries_within(ClassIndex c, Bytes bytes, uint32_t most) {
-  const size_t fit = bytes.count() / class_block_bytes(c.count());
-  return fit < most ? static_cast<uint32_t>(fit) : most;
+struct StackLayout {
+  uint16_t short_place;    // in words, from the beginning of all short places
+  uint16_t short_entries;  // that it has room for
+  uint16_t entries_max;
+  uint16_t long_entries;  // that a cell of long_bytes has room for
+  uint32_t long_bytes;
+
+  constexpr uint32_t short_end() const { return short_place + short_entries + kEndWords; }
+};
+
+constexpr StackLayout make_stack_layout(uint32_t size_class, uint32_t short_place) {
+  const auto within = [size_class](Bytes bytes, uint32_t most) {
+    const size_t fit = bytes.count() / class_block_bytes(size_class);
+    return static_cast<uint16_t>(fit < most ? fit : most);
+  };
+  StackLayout layout{};
+  layout.short_place = static_cast<uint16_t>(short_place);
+  layout.short_entries = within(kShortBytes, kShortEntries);
+  layout.entries_max = within(kStackBytesMax, kEntriesMax);
+  const size_t bytes = (layout.entries_max + kEndWords) * sizeof(void*);
+  layout.long_bytes =
+      static_cast<uint32_t>(bytes < MetaArena::kCellMin ? MetaArena::kCellMin : std::bit_ceil(bytes));
+  layout.long_entries = static_cast<uint16_t>(layout.long_bytes / sizeof(void*) - kEndWords);
+  return layout;
 }
 
-constexpr uint32_t short_entries(ClassIndex c) {
-  return entries_within(c, kShortBytes, kShortEntries);
-}
-
-constexpr uint32_t entries_max(ClassIndex c) {
-  return entries_within(c, kStackBytesMax, kEntriesMax);
-}
-
-// The cell of the long place.
-constexpr Bytes long_bytes(ClassIndex c) {
-  const size_t bytes = (entries_max(c) + kEndWords) * sizeof(void*);
-  return Bytes(bytes < MetaArena::kCellMin ? MetaArena::kCellMin : std::bit_ceil(bytes));
-}
-
-constexpr uint32_t long_entries(ClassIndex c) {
-  return static_cast<uint32_t>(long_bytes(c).count() / sizeof(void*)) - kEndWords;
-}
-
-// Where the short place of each class begins, in words; the last entry is the size of all.
-inline constexpr std::array<uint16_t, kClasses + 1> kShortPlaces = [] {
-  std::array<uint16_t, kClasses + 1> places{};
+inline constexpr std::array<StackLayout, kClasses> kStackLayouts = [] {
+  std::array<StackLayout, kClasses> layouts{};
   uint32_t at = 0;
   for (uint32_t i = 0; i < kClasses; ++i) {
-    places[i] = static_cast<uint16_t>(at);
-    at += short_entries(ClassIndex(i)) + kEndWords;
+    layouts[i] = make_stack_layout(i, at);
+    at = layouts[i].short_end();
   }
-  places[kClasses] = static_cast<uint16_t>(at);
-  return places;
+  return layouts;
 }();
 
-static_assert(long_bytes(ClassIndex(0)) == kib(16));
-static_assert(long_entries(ClassIndex(kClasses - 1)) >= entries_max(ClassIndex(kClasses - 1)));
+inline constexpr uint32_t kShortWords = kStackLayouts[kClasses - 1].short_end();
+
+constexpr const StackLayout& stack_layout(ClassIndex c) { return kStackLayouts[c.count()]; }
+constexpr uint32_t short_entries(ClassIndex c) { return stack_layout(c).short_entries; }
+
+static_assert(kStackLayouts[0].long_bytes == 16 << 10);
 
 }  // namespace hakmem

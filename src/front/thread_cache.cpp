@@ -24,11 +24,6 @@ uint32_t batch_size(ClassIndex c, uint32_t capacity) {
 
 }  // namespace
 
-uint32_t ThreadCache::depth(ClassIndex c) const {
-  void** bottom = classes_[c.count()].bottom;
-  return bottom == nullptr ? 0 : static_cast<uint32_t>(tops[c.count()] - bottom - 1);
-}
-
 void ThreadCache::set_depth(ClassIndex c, uint32_t entries) {
   ClassState& state = state_of(c);
   // sync: fork. Entries are written before the top.

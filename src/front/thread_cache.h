@@ -157,8 +157,12 @@ class ThreadCache : public CacheFront {
   };
 
   ClassState& state_of(ClassIndex c) { return classes_[c.count()]; }
-  // Entries on the stack; the owner's to ask, or a stopped owner's.
-  uint32_t depth(ClassIndex c) const;
+  // Entries on the stack; the owner's to ask, or a stopped owner's. More than room() when the top is a
+  // stale one.
+  uint32_t depth(ClassIndex c) const {
+    void** bottom = classes_[c.count()].bottom;
+    return bottom == nullptr ? 0 : static_cast<uint32_t>(tops[c.count()] - bottom - 1);
+  }
   void set_depth(ClassIndex c, uint32_t entries);
 
   // thread_cache.cpp: refill and flush.
@@ -183,12 +187,21 @@ class ThreadCache : public CacheFront {
   void materialise(ClassIndex c);
   void grow(ClassIndex c);
   bool move_to_long_place(ClassIndex c);
-  void mend(ClassIndex c);
+  void mend(ClassIndex c) {
+    if (depth(c) > room(c)) [[unlikely]] mend_slow(c);
+  }
+  void mend_slow(ClassIndex c);
   void shrink(ClassIndex c);
   void lower_capacity(ClassIndex c);
   void set_capacity(ClassIndex c, uint32_t capacity);
-  uint32_t room(ClassIndex c) const;
-  void** short_place(ClassIndex c) { return short_places_ + kShortPlaces[c.count()]; }
+  // Entries that fit the place in use.
+  uint32_t room(ClassIndex c) const {
+    const ClassState& state = classes_[c.count()];
+    if (state.bottom == nullptr) return 0;
+    return state.bottom == state.long_place ? stack_layout(c).long_entries
+                                              : short_entries(c);
+  }
+  void** short_place(ClassIndex c) { return short_places_ + stack_layout(c).short_place; }
   void watch(ClassIndex c, uint32_t half);
   void set_fence(ClassIndex c, uint32_t entry);
   void lift_fence(ClassIndex c);
@@ -227,7 +240,7 @@ class ThreadCache : public CacheFront {
   bool orphan_ = false;
   ClassState classes_[kClasses];
   // Last, because classes that are never used leave their part of it untouched.
-  void* short_places_[kShortPlaces[kClasses]];
+  void* short_places_[kShortWords];
 };
 
 }  // namespace hakmem
