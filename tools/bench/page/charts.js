@@ -155,6 +155,7 @@ function orderChart(data, row) {
   if (!row.good.length) return null;
   const x = linearScale(row.good.map(run => run.round), LEFT, W - RIGHT, {pad: 0.04});
   x.ticks = x.ticks.filter(tick => Number.isInteger(tick) && tick >= 1);
+  x.label = String;
   const y = linearScale(row.good.map(run => run.figure), H - BOTTOM, TOP);
   const svg = frame(x, y, "round", row.row.unit);
   const marks = [];
