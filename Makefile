@@ -29,9 +29,9 @@ build: ## build libhakmem.so, libhakmem.a and the hakmem command into build/rele
 test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 	@scripts/test
 
-figures: build ## measure, and draw the figures of docs/
+figures: build ## measure beside other allocators, and judge the gates
 	@cmake --build $(BUILD) --target bench/all
-	@python3 bench/figures.py
+	@$(BUILD)/hakmem bench compare --gates --rounds 5
 
 clean: ## remove everything that was built
 	@rm -rf build compile_commands.json

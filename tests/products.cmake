@@ -62,6 +62,20 @@ hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
                 --command $<TARGET_FILE:hakmem_cli> --version ${PROJECT_VERSION}
                 --compiler ${CMAKE_C_COMPILER})
 
+# Debian's scipy belongs to Debian's Python, which need not be the one that CMake finds first.
+find_program(HAKMEM_SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH DOC "The Python that has scipy")
+if(NOT HAKMEM_SYSTEM_PYTHON)
+  set(HAKMEM_SYSTEM_PYTHON ${Python3_EXECUTABLE} CACHE FILEPATH "The Python that has scipy" FORCE)
+endif()
+add_executable(statistics_probe ${hakmem_tests}/cli/statistics_probe.cpp
+                                ${PROJECT_SOURCE_DIR}/tools/bench/statistics.cpp)
+target_include_directories(statistics_probe PRIVATE ${PROJECT_SOURCE_DIR}/tools)
+target_link_libraries(statistics_probe PRIVATE hakmem_warnings)
+hakmem_add_test(bench_statistics cli ${HAKMEM_SYSTEM_PYTHON} ${hakmem_tests}/cli/bench_statistics_test.py
+                --probe $<TARGET_FILE:statistics_probe>)
+hakmem_add_test(bench_compare cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/bench_compare_test.py
+                --command $<TARGET_FILE:hakmem_cli> --library $<TARGET_FILE:hakmem>)
+
 # Only an optimised build has the shape that the limits are about.
 if(HAKMEM_RELEASE_TESTS)
   hakmem_add_test(hot_path link ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py

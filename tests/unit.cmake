@@ -29,6 +29,9 @@ endfunction()
 file(GLOB hakmem_unit_boxes CONFIGURE_DEPENDS LIST_DIRECTORIES true ${hakmem_tests}/unit/*)
 foreach(folder IN LISTS hakmem_unit_boxes)
   get_filename_component(box ${folder} NAME)
+  if(box STREQUAL "bench") # no box of the library: see below
+    continue()
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
   if(sources)
     hakmem_add_unit_test(test_${box} unit "hakmem_os;hakmem_boxes_archive" ${sources})
@@ -43,3 +46,12 @@ if(hakmem_fakeos_sources)
   hakmem_add_unit_test(test_fakeos unit hakmem_boxes_archive ${hakmem_fakeos_sources}
                        ${hakmem_real_os_sources})
 endif()
+
+# What `hakmem bench` makes of figures. Only the files that judge: no process is started.
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+set(hakmem_judges ${PROJECT_SOURCE_DIR}/tools/bench)
+file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/unit/bench/*.cpp)
+hakmem_add_unit_test(test_bench unit "fmt::fmt-header-only;nlohmann_json::nlohmann_json" ${sources}
+                     ${hakmem_judges}/statistics.cpp ${hakmem_judges}/samples.cpp ${hakmem_judges}/verdict.cpp)
+target_include_directories(test_bench PRIVATE ${PROJECT_SOURCE_DIR}/tools)

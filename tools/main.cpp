@@ -3,14 +3,18 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "bench/bench.h"
+#include "bench/command_line.h"
 #include "exit_code.h"
 #include "run.h"
 
 namespace {
 
+namespace bench = hakmem::bench;
 using namespace hakmem::tools;
 
 constexpr const char* kRunDetails =
@@ -35,21 +39,23 @@ int dispatch(int argc, char** argv) {
   const std::vector<std::string> command = command_to_run({argv + 1, argv + argc});
   if (!command.empty()) return run(command);
 
-  // What is left to parse is help, the version, and mistakes.
   CLI::App app{"hakmem, a malloc for Linux", "hakmem"};
   app.set_version_flag("--version", "hakmem " HAKMEM_VERSION);
   app.require_subcommand(1);
+  // Of `run`, what is left to parse is help and mistakes.
   CLI::App* run_help =
       app.add_subcommand("run", "Run a program under hakmem: run [--] PROGRAM ...");
   std::vector<std::string> program;
   run_help->add_option("PROGRAM", program, "the program and its arguments")->required();
   run_help->footer(kRunDetails);
+  std::function<int()> action = [] { return kExitUsage; };
+  bench::declare_bench(&app, bench::shell_command(argc, argv), &action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitFine : kExitUsage;
   }
-  return kExitUsage;
+  return action();
 }
 
 }  // namespace

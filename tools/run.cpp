@@ -15,6 +15,7 @@
 
 #include "elf_check.h"
 #include "exit_code.h"
+#include "installation.h"
 
 namespace hakmem::tools {
 namespace {
@@ -25,20 +26,6 @@ template <typename... Args>
 int fail(ExitCode code, fmt::format_string<Args...> text, Args&&... args) {
   fmt::print(stderr, "hakmem run: {}\n", fmt::format(text, std::forward<Args>(args)...));
   return code;
-}
-
-// The build has the library beside the command, an installation in ../lib or ../lib/<triplet>.
-std::optional<fs::path> find_library() {
-  std::error_code error;
-  const fs::path command = fs::read_symlink("/proc/self/exe", error);
-  if (error) return std::nullopt;
-  const fs::path here = command.parent_path();
-  for (const fs::path& folder :
-       {here, here.parent_path() / HAKMEM_LIBDIR, here.parent_path() / "lib"}) {
-    const fs::path library = folder / "libhakmem.so";
-    if (fs::is_regular_file(library, error)) return fs::canonical(library);
-  }
-  return std::nullopt;
 }
 
 bool is_file(const std::string& path) {

@@ -1,0 +1,29 @@
+#include "bench.h"
+
+#include <memory>
+
+#include "compare.h"
+#include "compare_options.h"
+
+namespace hakmem::bench {
+namespace {
+
+constexpr const char* kDetails =
+    "The workloads are programs of bench/workloads and real programs; bench/suite.json lists "
+    "them.\n"
+    "`hakmem bench compare --list` shows rows and allocators, `--help` of a command its options.";
+
+}  // namespace
+
+void declare_bench(CLI::App* app, const std::string& command_line, std::function<int()>* action) {
+  CLI::App* bench = app->add_subcommand("bench", "Measure hakmem beside other allocators");
+  bench->require_subcommand(1);
+  bench->footer(kDetails);
+
+  CLI::App* command = bench->add_subcommand("compare", "");
+  const auto options = std::make_shared<CompareOptions>();
+  declare_compare_options(command, options.get());
+  command->callback([=] { *action = [=] { return compare(*options, command_line); }; });
+}
+
+}  // namespace hakmem::bench
