@@ -4,13 +4,19 @@ namespace hakmem {
 
 namespace {
 
-// [0] is the NULL that a pop finds; never written, because limit == top.
-constinit void* const kEmptyStack[2] = {nullptr, nullptr};
+union StackWord {
+  uintptr_t number;
+  void* entry;
+};
+
+// The NULL that a pop finds and the wall that a push finds; so it is never written.
+constinit const StackWord kEmptyStack[2] = {{.number = 0}, {.number = kWallWord}};
 
 constinit const Message kNoMessage = {nullptr, make_tag(kConstantOwner, ClassIndex(0)), 0, {}};
 
 constexpr CacheFront constant_front() {
-  return CacheFront(make_tag(kConstantOwner, ClassIndex(0)), const_cast<void**>(&kEmptyStack[1]),
+  return CacheFront(make_tag(kConstantOwner, ClassIndex(0)),
+                    const_cast<void**>(&kEmptyStack[1].entry),
                     const_cast<Message*>(&kNoMessage));
 }
 
@@ -22,7 +28,7 @@ constinit const CacheFront kBusyFront = constant_front();
 
 Message* no_message() { return const_cast<Message*>(&kNoMessage); }
 
-void** empty_stack() { return const_cast<void**>(&kEmptyStack[1]); }
+void** empty_stack() { return const_cast<void**>(&kEmptyStack[1].entry); }
 
 __thread CacheFront* t_front = const_cast<CacheFront*>(&kEmptyFront);
 

@@ -2,9 +2,9 @@
 //
 // Responsibility  One stack of free block addresses for each size class.
 // Contract        Only the owning thread pushes and pops. A stack has a NULL under its lowest entry
-//                 and a limit above its highest, so a miss is one compare. Entries are written
-//                 before the top, and popped entries stay: what a child of fork finds below top is
-//                 valid. Blocks are never touched.
+//                 and a wall above its highest, so a miss is one compare with what is there. Entries
+//                 are written before the top, and popped entries stay: what a child of fork finds
+//                 below top is valid. Blocks are never touched.
 // Observable      depth is top - bottom (thread_cache knows the bottoms).
 // Composable      config/size_class, registry. Used by heap's fast paths and by ThreadCache.
 #pragma once
@@ -20,6 +20,14 @@ namespace hakmem {
 // More owners at a time than a thread usually frees for; a conflict only sends a message early.
 inline constexpr uint32_t kOpenMessages = 8;
 
+// What a push does not overwrite, as a number: a cast to a pointer is no constant expression.
+inline constexpr uintptr_t kWallWord = 1;
+
+inline void* wall() { return reinterpret_cast<void*>(kWallWord); }
+inline bool is_wall(const void* entry) { return reinterpret_cast<uintptr_t>(entry) == kWallWord; }
+// Neither the NULL below a stack nor a wall.
+inline bool is_block(const void* entry) { return reinterpret_cast<uintptr_t>(entry) > kWallWord; }
+
 struct CacheFront {
   // First, so that the class alone addresses an entry.
   void** tops[kClasses];
@@ -30,14 +38,13 @@ struct CacheFront {
   const TagWord* tags = nullptr;
   // make_tag(owner, class 0): a slot's tag XOR this is the class, if the slot is this cache's.
   uint32_t tag;
-  void** limits[kClasses];
 
   // Messages being written, by owner; kNoMessage where there is none.
   Message* open[kOpenMessages];
 
   constexpr CacheFront(uint32_t my_tag, void** empty_stack, Message* no_message)
-      : tops{}, tag(my_tag), limits{}, open{} {
-    for (uint32_t i = 0; i < kClasses; ++i) tops[i] = limits[i] = empty_stack;
+      : tops{}, tag(my_tag), open{} {
+    for (void**& top : tops) top = empty_stack;
     for (Message*& message : open) message = no_message;
   }
 
@@ -68,7 +75,7 @@ struct CacheFront {
   void* pop(ClassIndex size_class) {
     void** top = tops[size_class.count()];
     void* block = top[-1];
-    if (block == nullptr) [[unlikely]]
+    if (!is_block(block)) [[unlikely]]
       return nullptr;
     tops[size_class.count()] = top - 1;
     return block;
@@ -77,7 +84,7 @@ struct CacheFront {
   // False when the stack is full.
   bool push(ClassIndex size_class, void* block) {
     void** top = tops[size_class.count()];
-    if (top == limits[size_class.count()]) [[unlikely]]
+    if (is_wall(*top)) [[unlikely]]
       return false;
     *top = block;
     // sync: fork. The child may see this thread stopped between any two stores.

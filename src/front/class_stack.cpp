@@ -1,12 +1,17 @@
 // ThreadCache: the life of one class's stack.
 //
-// A fence is a NULL that stands in place of an entry, a tripwire a limit below the capacity: the pop or
+// A fence is a NULL that stands in place of an entry, a tripwire a wall below the capacity: the pop or
 // push that meets one takes the slow path. Ticks need them, for a program whose stacks always hit
 // would never come by otherwise, and no instruction of the fast path counts anything. After a tick
 // every stack is watched closely, a fence at its top and a tripwire right above it, and again after
 // each such meeting, until the attention of that tick is used up; then a fence at half the depth and
 // a tripwire at twice must do. What lies below the lowest depth met, and below the fence, nobody
 // needed since the last tick.
+//
+// A signal handler may interrupt a pop or a push between its load of the top and its store, and what
+// the handler does to the stack meanwhile is then undone in part: the top is stale. Such a program may
+// get a block twice, but a stale top stays between a NULL and a wall of its own class, whatever moved:
+// neither place of a stack serves anything else, and mend() finds a top that is in the wrong one.
 #include <string.h>
 
 #include "superslab/meta_arena.h"
@@ -17,98 +22,95 @@ namespace hakmem {
 
 namespace {
 
-// Every thread gets this much of a class it uses, outside the budget; of blocks above a slot's size
-// nothing, for the pool gives them back as fast.
-constexpr uint32_t kInitialEntries = 15;
-constexpr size_t kInitialBytes = size_t{64} << 10;
-// No stack grows beyond either of these.
-constexpr uint32_t kEntriesMax = 2047;
-constexpr size_t kStackBytesMax = size_t{4} << 20;
-// A limit stays this far above the top: this may be a signal handler, and the push that it interrupted
-// has compared with the old limit already.
+// A wall stays this far above the top: this may be a signal handler, and the push that it interrupted
+// has looked at the entry already.
 constexpr uint32_t kPushInFlight = 1;
 // Shallower stacks rise and fall too often to be watched.
 constexpr uint32_t kTripwireMin = 32;
 
-uint32_t entries_within(ClassIndex c, size_t bytes, uint32_t most) {
-  const size_t fit = bytes / block_bytes(c).count();
-  return fit < most ? static_cast<uint32_t>(fit) : most;
-}
-
-uint32_t initial_capacity(ClassIndex c) {
-  return entries_within(c, kInitialBytes, kInitialEntries);
-}
-uint32_t capacity_max(ClassIndex c) { return entries_within(c, kStackBytesMax, kEntriesMax); }
-
-// With the NULL under it, a stack fills a cell of the meta arena.
-Bytes array_bytes(uint32_t entries) {
-  const size_t bytes = (entries + size_t{1}) * sizeof(void*);
-  return Bytes(bytes < MetaArena::kCellMin ? MetaArena::kCellMin : std::bit_ceil(bytes));
-}
-
-uint32_t room_of(Bytes array) { return static_cast<uint32_t>(array.count() / sizeof(void*)) - 1; }
-
 Bytes granted_for(ClassIndex c, uint32_t capacity) {
-  const uint32_t free_of_charge = initial_capacity(c);
+  const uint32_t free_of_charge = short_entries(c);
   return Bytes(capacity <= free_of_charge
                    ? 0
                    : (capacity - free_of_charge) * size_t{block_bytes(c).count()});
 }
 
-}  // namespace
-
-bool ThreadCache::materialise(ClassIndex c) {
-  ClassState& state = state_of(c);
-  const Bytes bytes = array_bytes(initial_capacity(c));
-  void** array = static_cast<void**>(meta_arena().allocate(bytes));
-  if (array == nullptr) return false;
-  array[0] = nullptr;
-  os::LockGuard guard(lock_);
-  state.bottom = array;
-  state.room = static_cast<uint16_t>(room_of(bytes));
-  set_depth(c, 0);
-  set_capacity(c, initial_capacity(c));
-  return true;
+void build_ends(void** place, uint32_t entries) {
+  place[0] = nullptr;
+  place[1 + entries] = wall();
 }
 
+}  // namespace
+
+void ThreadCache::materialise(ClassIndex c) {
+  ClassState& state = state_of(c);
+  void** place = short_place(c);
+  memset(place, 0, (short_entries(c) + kEndWords) * sizeof(void*));
+  build_ends(place, short_entries(c));
+  os::LockGuard guard(lock_);
+  state.bottom = place;
+  set_depth(c, 0);
+  set_capacity(c, short_entries(c));
+}
+
+// The wall above the room stays, whatever the capacity.
 void ThreadCache::set_capacity(ClassIndex c, uint32_t capacity) {
   ClassState& state = state_of(c);
-  DCHECK(capacity <= state.room && capacity >= depth(c));
+  DCHECK(capacity <= room(c) && capacity >= depth(c) && state.tripwire == 0);
+  if (state.capacity != room(c)) state.bottom[1 + state.capacity] = nullptr;
   state.capacity = static_cast<uint16_t>(capacity);
-  limits[c.count()] = state.bottom + 1 + capacity;
+  state.bottom[1 + capacity] = wall();
 }
 
 void ThreadCache::grow(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) return;
   uint32_t wanted = state.capacity * 2u + 1;
-  if (wanted > capacity_max(c)) wanted = capacity_max(c);
+  if (wanted > stack_layout(c).entries_max) wanted = stack_layout(c).entries_max;
   if (wanted <= state.capacity) return;
   const Bytes more = granted_for(c, wanted) - granted_for(c, state.capacity);
   if (!budget().grant(more)) return;
-  if (wanted <= state.room) {
-    set_capacity(c, wanted);
-    return;
-  }
-  lift_fence(c);
-  const Bytes bytes = array_bytes(wanted);
-  void** array = static_cast<void**>(meta_arena().allocate(bytes));
-  if (array == nullptr) {
+  if (wanted > room(c) && !move_to_long_place(c)) {
     budget().hand_back(more);
     return;
   }
-  void** old_array = state.bottom;
-  const Bytes old_bytes = array_bytes(state.room);
+  lift_tripwire(c);
+  set_capacity(c, wanted);
+}
+
+// What is left behind is empty, in case that a stale top points there.
+bool ThreadCache::move_to_long_place(ClassIndex c) {
+  ClassState& state = state_of(c);
+  void** place = static_cast<void**>(meta_arena().allocate(Bytes(stack_layout(c).long_bytes)));
+  if (place == nullptr) return false;
+  lift_fence(c);
+  lift_tripwire(c);
+  build_ends(place, stack_layout(c).long_entries);
   const uint32_t entries = depth(c);
-  memcpy(array, old_array, (entries + size_t{1}) * sizeof(void*));
-  {
-    os::LockGuard guard(lock_);
-    state.bottom = array;
-    state.room = static_cast<uint16_t>(room_of(bytes));
-    set_depth(c, entries);
-    set_capacity(c, wanted);
+  memcpy(place + 1, state.bottom + 1, entries * sizeof(void*));
+  memset(state.bottom + 1, 0, short_entries(c) * sizeof(void*));
+  os::LockGuard guard(lock_);
+  state.long_place = place;
+  state.bottom = place;
+  set_depth(c, entries);
+  set_capacity(c, state.capacity);
+  return true;
+}
+
+// The top is a stale one, in the short place that the stack has left: what was pushed there since and
+// lies below it goes home. How many entries the long place had is lost, and they with it.
+void ThreadCache::mend_slow(ClassIndex c) {
+  void* blocks[kShortEntries];
+  uint32_t count = 0;
+  void** end = short_place(c) + 1 + short_entries(c);
+  if (tops[c.count()] < end) end = tops[c.count()];
+  for (void** entry = short_place(c) + 1; entry < end; ++entry) {
+    if (is_block(*entry)) blocks[count++] = *entry;
+    *entry = nullptr;
   }
-  meta_arena().release(old_array, old_bytes);
+  lift_fence(c);
+  set_depth(c, 0);
+  put_blocks(blocks, count);
 }
 
 // The lower half of what nobody needed since the last tick goes home, and capacity follows.
@@ -124,18 +126,20 @@ void ThreadCache::shrink(ClassIndex c) {
 void ThreadCache::lower_capacity(ClassIndex c) {
   const ClassState& state = state_of(c);
   uint32_t wanted = state.capacity / 2u;
-  if (wanted < initial_capacity(c)) wanted = initial_capacity(c);
+  if (wanted < short_entries(c)) wanted = short_entries(c);
   if (wanted < depth(c) + kPushInFlight) wanted = depth(c) + kPushInFlight;
   if (wanted >= state.capacity) return;
   budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
+  lift_tripwire(c);
   set_capacity(c, wanted);
 }
 
 // At the end of a slow path: what is watched next. `half` is where the fence goes without attention;
-// the stack has neither fence nor tripwire now.
+// the stack has no fence now.
 void ThreadCache::watch(ClassIndex c, uint32_t half) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) return;
+  lift_tripwire(c);
   const uint32_t entries = depth(c);
   if (entries < state.low_water) state.low_water = static_cast<uint16_t>(entries);
   if (attention_ != 0) {
@@ -150,18 +154,19 @@ void ThreadCache::watch(ClassIndex c, uint32_t half) {
 }
 
 void ThreadCache::set_tripwire(ClassIndex c, uint32_t entries) {
-  const ClassState& state = state_of(c);
-  if (entries < state.capacity) limits[c.count()] = state.bottom + 1 + entries;
+  ClassState& state = state_of(c);
+  DCHECK(state.tripwire == 0);
+  if (entries >= state.capacity) return;
+  state.tripwire = static_cast<uint16_t>(entries);
+  state.bottom[1 + entries] = wall();
 }
 
-bool ThreadCache::at_tripwire(ClassIndex c) const {
-  const ClassState& state = classes_[c.count()];
-  return state.bottom != nullptr && limits[c.count()] != state.bottom + 1 + state.capacity;
-}
-
+// Afterwards a push succeeds if there is capacity, whatever an earlier use of the memory left there.
 void ThreadCache::lift_tripwire(ClassIndex c) {
-  const ClassState& state = state_of(c);
-  if (state.bottom != nullptr) limits[c.count()] = state.bottom + 1 + state.capacity;
+  ClassState& state = state_of(c);
+  if (state.tripwire != 0) state.bottom[1 + state.tripwire] = nullptr;
+  state.tripwire = 0;
+  if (state.bottom != nullptr && depth(c) < state.capacity) *tops[c.count()] = nullptr;
 }
 
 void ThreadCache::lift_fence(ClassIndex c) {
@@ -184,24 +189,33 @@ void ThreadCache::set_fence(ClassIndex c, uint32_t entry) {
   state.bottom[entry] = nullptr;
 }
 
-void ThreadCache::drop_stack(ClassIndex c) {
+// The thread goes on, and so its places stay.
+void ThreadCache::empty_stack_of(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) return;
+  mend(c);
   flush(c, 0);
+  set_depth(c, 0);
   state.flushed = false;
-  budget().hand_back(granted_for(c, state.capacity));
-  void** array = state.bottom;
-  const Bytes bytes = array_bytes(state.room);
+  lift_tripwire(c);
+  const uint32_t wanted = state.capacity < short_entries(c) ? state.capacity : short_entries(c);
+  budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
+  set_capacity(c, wanted);
+}
+
+// The thread has left, and what it may have been interrupted in.
+void ThreadCache::drop_stack(ClassIndex c) {
+  ClassState& state = state_of(c);
+  empty_stack_of(c);
+  void** place = state.long_place;
   {
     os::LockGuard guard(lock_);
     state.bottom = nullptr;
+    state.long_place = nullptr;
     state.capacity = 0;
-    state.room = 0;
-    limits[c.count()] = empty_stack();
     tops[c.count()] = empty_stack();
-    state.published_depth.store(0, std::memory_order_relaxed);
   }
-  meta_arena().release(array, bytes);
+  if (place != nullptr) meta_arena().release(place, Bytes(stack_layout(c).long_bytes));
 }
 
 // Nobody runs on this cache, and nothing of its owner's may be trusted to be finished: the topmost
@@ -212,6 +226,7 @@ void ThreadCache::settle_orphan() {
   for (uint32_t i = 0; i < kClasses; ++i) {
     const ClassIndex c(i);
     lift_fence(c);
+    if (depth(c) > room(c)) set_depth(c, 0);
     if (depth(c) != 0) set_depth(c, depth(c) - 1);
     for (uint32_t entries = depth(c); entries != 0; --entries) {
       void* block = state_of(c).bottom[entries];
@@ -246,8 +261,8 @@ void ThreadCache::visit_cached(void* context, VisitBlock visit) const {
     if (state.bottom == nullptr) continue;
     const uint32_t entries = depth(ClassIndex(i));
     for (uint32_t entry = 1; entry <= entries; ++entry) {
-      visit(context, entry == state.fence ? state.fenced_block : state.bottom[entry], id_,
-            CachedWhere::kStack);
+      const void* block = entry == state.fence ? state.fenced_block : state.bottom[entry];
+      if (is_block(block)) visit(context, block, id_, CachedWhere::kStack);
     }
   }
   for (const Message* message : open) {

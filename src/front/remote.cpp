@@ -119,13 +119,11 @@ void ThreadCache::receive() {
 
 // Mail comes in bursts: the stack it goes to may grow at once, not only after a flush.
 bool ThreadCache::make_room_for_mail(ClassIndex c) {
-  if (state_of(c).bottom == nullptr) return materialise(c);
-  if (at_tripwire(c)) {
-    lift_tripwire(c);
-  } else {
-    grow(c);
-  }
-  return tops[c.count()] != limits[c.count()];
+  if (state_of(c).bottom == nullptr) materialise(c);
+  mend(c);
+  if (depth(c) >= state_of(c).capacity) grow(c);
+  lift_tripwire(c);
+  return depth(c) < state_of(c).capacity;
 }
 
 Message* ThreadCache::drain_inbox(bool wait) {

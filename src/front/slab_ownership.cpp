@@ -28,6 +28,7 @@ void ThreadCache::put_blocks(void** blocks, uint32_t count) {
         const uintptr_t later = reinterpret_cast<uintptr_t>(blocks[i + kPrefetchAhead]);
         if (registry().primary().holds(later)) __builtin_prefetch(registry().slot_of(later), 1);
       }
+      if (!is_block(blocks[i])) [[unlikely]] continue;  // where a stale top left a gap
       if (Slab* done = put_one(blocks[i]); done != nullptr) {
         done->next = released;
         released = done;

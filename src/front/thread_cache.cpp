@@ -24,11 +24,6 @@ uint32_t batch_size(ClassIndex c, uint32_t capacity) {
 
 }  // namespace
 
-uint32_t ThreadCache::depth(ClassIndex c) const {
-  void** bottom = classes_[c.count()].bottom;
-  return bottom == nullptr ? 0 : static_cast<uint32_t>(tops[c.count()] - bottom - 1);
-}
-
 void ThreadCache::set_depth(ClassIndex c, uint32_t entries) {
   ClassState& state = state_of(c);
   // sync: fork. Entries are written before the top.
@@ -39,6 +34,7 @@ void ThreadCache::set_depth(ClassIndex c, uint32_t entries) {
 
 void* ThreadCache::allocate(ClassIndex c, bool* zero) {
   count_slow_path();
+  mend(c);
   const uint32_t fence = state_of(c).fence;
   lift_fence(c);
   void* block = pop(c);
@@ -59,11 +55,12 @@ void* ThreadCache::allocate_aligned(ClassIndex c, SlotCount alignment, bool* zer
 void* ThreadCache::refill(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) {
-    if (!materialise(c)) return take_without_stack(c);
+    materialise(c);
   } else if (state.flushed || ++state.refills_in_row >= kGrowingRefills) {
     grow(c);
   }
-  DCHECK(depth(c) == 0 && state.fence == 0);
+  // Not zero only where a stale top left entries behind that are no blocks.
+  set_depth(c, 0);
   lift_tripwire(c);
   state.flushed = false;
   state.flushes_in_row = 0;
@@ -103,16 +100,6 @@ void* ThreadCache::take_large(ClassIndex c, SlotCount alignment, bool* zero) {
   take_blocks(*got.slab, &block + 1, 1);
   *zero = got.zero;
   return block;
-}
-
-// The system refused even a stack: one block at a time.
-void* ThreadCache::take_without_stack(ClassIndex c) {
-  void* block = nullptr;
-  {
-    os::LockGuard guard(lock_);
-    if (take_from_list(c, &block + 1, 1) != 0) return block;
-  }
-  return take_from_new_slab(c, &block + 1, 1) != 0 ? block : nullptr;
 }
 
 // Under lock(). Writes end[-1], end[-2], ... and returns how many.
@@ -162,18 +149,16 @@ bool ThreadCache::find_slab(ClassIndex c) {
 
 void ThreadCache::deallocate(ClassIndex c, void* block) {
   count_slow_path();
+  mend(c);
   lift_fence(c);
   put_on_stack(c, block);
   watch(c, depth(c) / 2);
 }
 
-// The stack may be full, or not exist, or have no room at all.
+// The stack may be full, or not exist, or never have room at all.
 void ThreadCache::put_on_stack(ClassIndex c, void* block) {
   ClassState& state = state_of(c);
-  if (state.bottom == nullptr && !materialise(c)) {
-    put_blocks(&block, 1);
-    return;
-  }
+  if (state.bottom == nullptr) materialise(c);
   lift_tripwire(c);
   if (push(c, block)) return;
   // Flush after flush without a refill: the program gives up what it has, and what stays on the stack
@@ -209,12 +194,13 @@ void ThreadCache::flush(ClassIndex c, uint32_t keep) {
 void ThreadCache::trim() {
   send_all();
   return_strays(drain_inbox(true));
-  for (uint32_t i = 0; i < kClasses; ++i) drop_stack(ClassIndex(i));
+  for (uint32_t i = 0; i < kClasses; ++i) empty_stack_of(ClassIndex(i));
   release_kept_slabs(KeptSlabs::kAll);
 }
 
 void ThreadCache::retire() {
   trim();
+  for (uint32_t i = 0; i < kClasses; ++i) drop_stack(ClassIndex(i));
   near_ = nullptr;
   exit_round_taken_ = false;
 }

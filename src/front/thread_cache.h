@@ -19,6 +19,7 @@
 #include "front/cache_front.h"
 #include "front/message.h"
 #include "front/slab_list.h"
+#include "front/stack_layout.h"
 
 namespace hakmem {
 
@@ -138,14 +139,15 @@ class ThreadCache : public CacheFront {
 
  private:
   struct ClassState {
-    void** bottom = nullptr;       // the NULL under the stack; nullptr while there is no stack
+    void** bottom = nullptr;       // the NULL under the stack; nullptr before its first use
     SlabList slabs;                // with at least one free block; under lock()
     Slab* kept = nullptr;          // the one slab that may stay although all free; under lock()
     void* fenced_block = nullptr;  // what the fence stands in place of
+    void** long_place = nullptr;   // a cell of its own, once the class has grown
     uint16_t fence = 0;            // entry that was replaced by NULL; 0: no fence
-    uint16_t capacity = 0;         // entries the limit allows
-    uint16_t low_water = 0;  // lowest depth met on a slow path since the last tick
-    uint16_t room = 0;             // entries the array has
+    uint16_t tripwire = 0;         // entries below a wall that is not the capacity's; 0: none
+    uint16_t capacity = 0;         // entries below the wall
+    uint16_t low_water = 0;        // lowest depth met on a slow path since the last tick
     // sync: none, a statistic. Depth after the last slow path, for other threads to read.
     std::atomic<uint16_t> published_depth{0};
     bool flushed = false;        // since the last refill
@@ -155,14 +157,17 @@ class ThreadCache : public CacheFront {
   };
 
   ClassState& state_of(ClassIndex c) { return classes_[c.count()]; }
-  // Entries on the stack; the owner's to ask, or a stopped owner's.
-  uint32_t depth(ClassIndex c) const;
+  // Entries on the stack; the owner's to ask, or a stopped owner's. More than room() when the top is a
+  // stale one.
+  uint32_t depth(ClassIndex c) const {
+    void** bottom = classes_[c.count()].bottom;
+    return bottom == nullptr ? 0 : static_cast<uint32_t>(tops[c.count()] - bottom - 1);
+  }
   void set_depth(ClassIndex c, uint32_t entries);
 
   // thread_cache.cpp: refill and flush.
   void* refill(ClassIndex c);
   void* take_large(ClassIndex c, SlotCount alignment, bool* zero);
-  void* take_without_stack(ClassIndex c);
   uint32_t take_from_list(ClassIndex c, void** end, uint32_t want);
   bool find_slab(ClassIndex c);
   uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
@@ -179,17 +184,30 @@ class ThreadCache : public CacheFront {
   bool return_block(void* block);
 
   // class_stack.cpp: the life of one stack.
-  bool materialise(ClassIndex c);
+  void materialise(ClassIndex c);
   void grow(ClassIndex c);
+  bool move_to_long_place(ClassIndex c);
+  void mend(ClassIndex c) {
+    if (depth(c) > room(c)) [[unlikely]] mend_slow(c);
+  }
+  void mend_slow(ClassIndex c);
   void shrink(ClassIndex c);
   void lower_capacity(ClassIndex c);
   void set_capacity(ClassIndex c, uint32_t capacity);
+  // Entries that fit the place in use.
+  uint32_t room(ClassIndex c) const {
+    const ClassState& state = classes_[c.count()];
+    if (state.bottom == nullptr) return 0;
+    return state.bottom == state.long_place ? stack_layout(c).long_entries
+                                              : short_entries(c);
+  }
+  void** short_place(ClassIndex c) { return short_places_ + stack_layout(c).short_place; }
   void watch(ClassIndex c, uint32_t half);
   void set_fence(ClassIndex c, uint32_t entry);
   void lift_fence(ClassIndex c);
   void set_tripwire(ClassIndex c, uint32_t entries);
-  bool at_tripwire(ClassIndex c) const;
   void lift_tripwire(ClassIndex c);
+  void empty_stack_of(ClassIndex c);
   void drop_stack(ClassIndex c);
 
   // remote.cpp: messages.
@@ -221,6 +239,8 @@ class ThreadCache : public CacheFront {
   std::atomic<bool> parked_{false};
   bool orphan_ = false;
   ClassState classes_[kClasses];
+  // Last, because classes that are never used leave their part of it untouched.
+  void* short_places_[kShortWords];
 };
 
 }  // namespace hakmem

@@ -34,6 +34,7 @@ void ThreadCache::tick(Milliseconds now) {
     const ClassIndex c(i);
     ClassState& state = classes_[i];
     if (state.bottom != nullptr) {
+      mend(c);
       if (state.fence != 0) shrink(c);
       lift_fence(c);
       attention_ = kAttention;

@@ -42,13 +42,26 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
   if (size > PTRDIFF_MAX) return nullptr;
   // Interrupted in the middle of the table: a handler gets nothing rather than a deadlock.
   if (huge_blocks().lock().held_by_me()) return nullptr;
-  const Inside inside;
+  {
+    const Inside inside;
+    void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), zero);
+    if (block != nullptr) return block;
+  }
+  // The system refuses: what this thread has cached may make room in the SuperSlabs.
+  ThreadCache* cache = lifecycle::current_cache();
+  if (cache == nullptr) return nullptr;
+  const SlowPath slow(cache);
+  cache->trim();
   return huge_blocks().allocate(Bytes(size), Bytes(alignment), zero);
 }
 
 bool deallocate_huge(void* block) {
-  // A handler's free in the middle of the table: left for later.
-  if (huge_blocks().lock().held_by_me()) return g_deferred.put(block);
+  // A handler's free in the middle of the table: left for later. With no room for it the block is
+  // lost, the lesser evil.
+  if (huge_blocks().lock().held_by_me()) {
+    g_deferred.put(block);
+    return true;
+  }
   const Inside inside;
   return huge_blocks().release(block);
 }
@@ -156,6 +169,8 @@ void* allocate_slow(size_t size) {
 void deallocate_slow(void* block) {
   if (block == nullptr || append_to_open_message(block)) return;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  // A huge block in SuperSlabs is INTERIOR throughout.
+  if (tag == kInteriorTag && deallocate_huge(block)) return;
   if (tag != kUnusedTag) return deallocate_ours(tag, block);
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
     report_misuse(Misuse::kReleasedFree, block);

@@ -120,7 +120,8 @@ void after_fork_in_child() {
   });
   if (!held.list) cache_list().lock().reset_in_child();
   cache_list().park_all_but(os::thread_identity());
-  pool().repair_in_child();
+  // Forked by a handler that interrupted the allocator: what this thread has begun it will finish.
+  if (t_front != &kBusyFront) pool().repair_in_child();
   g_forking.store(0, std::memory_order_relaxed);
 }
 

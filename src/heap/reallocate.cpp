@@ -66,6 +66,9 @@ size_t huge_size(const void* block) {
   return huge_blocks().size_of(block).count();
 }
 
+// A mapping of its own has no tag, whole SuperSlabs have nobody's.
+bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag; }
+
 void* resize_huge(void* block, size_t size) {
   const Inside inside;
   return huge_blocks().resize(block, Bytes(size));
@@ -102,8 +105,10 @@ void* reallocate(void* block, size_t size) {
   }
   if (size > PTRDIFF_MAX) return nullptr;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  if (may_be_huge(tag)) {
+    if (const size_t huge = huge_size(block); huge != 0) return reallocate_huge(block, huge, size);
+  }
   if (tag != kUnusedTag) return reallocate_ours(tag, block, size);
-  if (const size_t huge = huge_size(block); huge != 0) return reallocate_huge(block, huge, size);
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
     report_misuse(Misuse::kReleasedFree, block);
   }
@@ -114,8 +119,11 @@ void* reallocate(void* block, size_t size) {
 size_t usable_size(void* block) {
   if (block == nullptr) return 0;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+  if (may_be_huge(tag)) {
+    if (const size_t huge = huge_size(block); huge != 0) return huge;
+  }
+  if (tag_owner(tag).count() > kOwnerMax) return 0;
   if (tag != kUnusedTag) return block_bytes(tag_class(tag)).count();
-  if (const size_t huge = huge_size(block); huge != 0) return huge;
   if (!lifecycle::passes_through() && !libc_owns(block)) return 0;
   // glibc's chunk header: size and flags in the word before, of which the header takes one word.
   const size_t word = *(static_cast<const size_t*>(block) - 1);

@@ -4,9 +4,10 @@
 #include "base/check.h"
 #include "os/pages.h"
 #include "os/process.h"
-#include "superslab/registry.h"
 #include "config/config.h"
 #include "config/geometry.h"
+#include "superslab/registry.h"
+#include "pool/shared_pool.h"
 
 namespace hakmem {
 
@@ -36,6 +37,22 @@ size_t hash_of(uintptr_t address) {
   return static_cast<size_t>((address >> 12) * 0x9e3779b97f4a7c15ull >> 20);
 }
 
+// Whole page-table leaves move fastest when a block grows.
+Bytes mapping_alignment(Bytes mapped, Bytes alignment) {
+  if (alignment < kSuperSlabBytes && mapped >= kSuperSlabBytes) return kSuperSlabBytes;
+  const Bytes page = os::page_size();
+  return alignment < page ? page : alignment;
+}
+
+// A mapping of its own lies outside of every reservation.
+bool is_in_superslabs(uintptr_t address) { return registry().find(address) != nullptr; }
+
+size_t whole_slots(size_t size) { return round_up(size, kSlotBytes.count()); }
+
+SlotCount slots_of(size_t size) {
+  return SlotCount(static_cast<uint32_t>(whole_slots(size) >> kSlotShift));
+}
+
 }  // namespace
 
 HugeBlocks& huge_blocks() { return g_huge_blocks; }
@@ -57,6 +74,7 @@ void HugeBlocks::insert(uintptr_t address, size_t size) {
   table_[i] = Entry{address, size};
   count_.store(++blocks_, std::memory_order_relaxed);
   live_bytes_ += size;
+  if (is_in_superslabs(address)) in_superslabs_ += size;
 }
 
 bool HugeBlocks::remove(uintptr_t address, size_t* size) {
@@ -66,6 +84,7 @@ bool HugeBlocks::remove(uintptr_t address, size_t* size) {
   entry->address = kTombstone;
   count_.store(--blocks_, std::memory_order_relaxed);
   live_bytes_ -= *size;
+  if (is_in_superslabs(address)) in_superslabs_ -= *size;
   return true;
 }
 
@@ -104,6 +123,7 @@ HugeBlocks::Entry* HugeBlocks::rebuild(Entry* fresh, size_t capacity) {
   used_ = 0;
   blocks_ = 0;
   live_bytes_ = 0;
+  in_superslabs_ = 0;
   for (size_t i = 0; i < old_capacity; ++i) {
     if (old[i].address > kTombstone) insert(old[i].address, old[i].size);
   }
@@ -114,9 +134,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
   const size_t page = os::page_size().count();
   if (size.count() > PTRDIFF_MAX - page) return nullptr;
   const Bytes mapped{round_up(size.count(), page)};
-  const Bytes aligned = alignment < kSuperSlabBytes && mapped >= kSuperSlabBytes
-                            ? kSuperSlabBytes
-                            : (alignment.count() < page ? Bytes(page) : alignment);
+  const Bytes aligned = mapping_alignment(mapped, alignment);
   if (!make_room()) return nullptr;
   {
     os::LockGuard guard(lock_);
@@ -126,16 +144,28 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
     }
   }
   make_way(mapped.count());
+  size_t got = 0;
+  void* block = map_new(mapped, alignment, &got, zero);
+  if (block == nullptr) return nullptr;
+  os::LockGuard guard(lock_);
+  ++maps_;
+  insert(reinterpret_cast<uintptr_t>(block), got);
+  return block;
+}
+
+void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, size_t* size, bool* zero) {
+  const Bytes aligned = mapping_alignment(mapped, alignment);
+  *size = mapped.count();
+  *zero = true;
   void* block = os::map(mapped, aligned);
   if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
     block = os::map(mapped, aligned);
   }
-  if (block == nullptr) return nullptr;
-  *zero = true;
-  os::LockGuard guard(lock_);
-  ++maps_;
-  insert(reinterpret_cast<uintptr_t>(block), mapped.count());
-  return block;
+  if (block != nullptr || alignment > kSlotBytes || mapped <= kSuperSlabBytes) return block;
+  // More than the slots that a 32-bit number counts is more than any reservation.
+  if (mapped.count() >> kSlotShift >= UINT32_MAX) return nullptr;
+  *size = whole_slots(mapped.count());
+  return reinterpret_cast<void*>(pool().acquire_huge(slots_of(*size), zero));
 }
 
 // Under lock_. The tightest retained block that is at most a quarter too large.
@@ -165,14 +195,18 @@ bool HugeBlocks::release(void* block) {
     if (retain(address, size)) return true;
     ++unmaps_;
   }
-  os::unmap(block, Bytes(size));
+  if (is_in_superslabs(address)) {
+    pool().release_huge(address, slots_of(size));
+  } else {
+    os::unmap(block, Bytes(size));
+  }
   return true;
 }
 
 // Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size) {
   // Smaller ones are a signal handler's.
-  if (size < kSuperSlabBytes.count()) return false;
+  if (size < kSuperSlabBytes.count() || is_in_superslabs(address)) return false;
   if (config().decay_ms == 0 || retained_count_ == kRetainedMax) return false;
   const size_t share = (registry().committed().count() + live_bytes_) / kRetainShare;
   const size_t limit = share < kRetainBytesMin ? kRetainBytesMin : share;
@@ -194,14 +228,18 @@ void* HugeBlocks::resize(void* block, Bytes new_size) {
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};
   size_t old_size = 0;
+  const bool in_superslabs = is_in_superslabs(reinterpret_cast<uintptr_t>(block));
   {
     // The address must leave the table before the kernel may give it to somebody else.
     os::LockGuard guard(lock_);
     const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
     if (entry == nullptr) return nullptr;
     if (entry->size == mapped.count()) return block;
+    // Moving the pages of a reservation would leave a hole in it.
+    if (in_superslabs && mapped.count() > entry->size) return nullptr;
     remove(reinterpret_cast<uintptr_t>(block), &old_size);
   }
+  if (in_superslabs) return keep_front(block, old_size, mapped.count());
   void* moved = os::remap(block, Bytes(old_size), mapped);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
@@ -210,6 +248,16 @@ void* HugeBlocks::resize(void* block, Bytes new_size) {
     insert(reinterpret_cast<uintptr_t>(moved), mapped.count());
   }
   return moved;
+}
+
+// The block left the table; its tail goes back to the pool.
+void* HugeBlocks::keep_front(void* block, size_t old_size, size_t new_size) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const size_t kept = whole_slots(new_size);
+  if (kept < old_size) pool().release_huge(address + kept, slots_of(old_size - kept));
+  os::LockGuard guard(lock_);
+  insert(address, kept);
+  return block;
 }
 
 // Under lock_.
@@ -268,7 +316,8 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
 
 HugeStats HugeBlocks::stats() {
   os::LockGuard guard(lock_);
-  return HugeStats{blocks_, Bytes(live_bytes_), Bytes(retained_bytes_), maps_, unmaps_};
+  return HugeStats{blocks_,        Bytes(live_bytes_), Bytes(in_superslabs_), Bytes(retained_bytes_),
+                   maps_,          unmaps_};
 }
 
 }  // namespace hakmem

@@ -1,13 +1,14 @@
-// large/huge.h: blocks above 2 MiB, each a mapping of its own.
+// large/huge.h: blocks above 2 MiB, each a mapping of its own, or whole SuperSlabs.
 //
 // Responsibility  Map, find, grow, retain and unmap huge blocks.
 // Contract        A block is found by its address in a side table; nothing is stored in or before
 // it.
-//                 Growth is one mremap. Freed blocks up to kRetainBlockMax stay mapped and dirty
-//                 under the decay time, and are reused when at most a quarter too large. No system
-//                 call under the lock. Lock rank kHuge.
+//                 Growth is one mremap. Freed blocks stay mapped and dirty under the decay time, and
+//                 are reused when at most a quarter too large. Where the system refuses a mapping
+//                 (address space or mappings are used up), SuperSlabs that nobody uses serve. No
+//                 system call under the lock. Lock rank kHuge.
 // Observable      HugeStats.
-// Composable      os/pages, os/lock, config, registry. Used by heap.
+// Composable      os/pages, os/lock, config, registry, pool. Used by heap.
 #pragma once
 
 #include <atomic>
@@ -20,6 +21,7 @@ namespace hakmem {
 struct HugeStats {
   uint64_t blocks;
   Bytes live;
+  Bytes in_superslabs;  // of live: what the pool counts as ACTIVE slots too
   Bytes retained;
   uint64_t maps;
   uint64_t unmaps;
@@ -71,6 +73,8 @@ class HugeBlocks {
   bool make_room();
   void* take_retained(size_t size, size_t alignment);
   bool retain(uintptr_t address, size_t size);
+  void* map_new(Bytes mapped, Bytes aligned, size_t* size, bool* zero);
+  void* keep_front(void* block, size_t old_size, size_t new_size);
   bool evict_oldest(Retained* out);
   Bytes make_way(size_t size);
 
@@ -86,6 +90,7 @@ class HugeBlocks {
   uint64_t blocks_ = 0;
   std::atomic<uint64_t> count_{0};  // blocks_, for readers without the lock
   size_t live_bytes_ = 0;
+  size_t in_superslabs_ = 0;
   uint64_t maps_ = 0;
   uint64_t unmaps_ = 0;
 };

@@ -79,6 +79,11 @@ class Walker {
         continue;
       }
       require(is_active, "a tag on a slot that is not ACTIVE", base);
+      if ((super.huge_slots >> slot & 1) != 0) {
+        require(tag == kInteriorTag, "a huge block's slot has an owner", base);
+        ++slot;
+        continue;
+      }
       const uint32_t slots = tag_owner(tag).count() > kOwnerMax ? 0 : check_slab(super, slot, tag);
       require(slots != 0, "an interior slot without a slab before it", base);
       slot += slots == 0 ? 1 : slots;

@@ -72,10 +72,17 @@ void SharedPool::purge_surplus() {
   purge_lock_.unlock();
 }
 
-Bytes SharedPool::purge_all() { return purge_down_to(SlotCount(0), kNoDeadline); }
+// What was refused before is tried again.
+Bytes SharedPool::purge_all() {
+  {
+    os::LockGuard guard(lock_);
+    forget_refusals();
+  }
+  return purge_down_to(SlotCount(0), kNoDeadline);
+}
 
-// Each turn claims the EMPTY slots of the SuperSlab with the longest EMPTY run, so that one call
-// gives back as much as possible; a refused slot becomes EMPTY again and ends the loop.
+// Each turn claims the EMPTY slots of one SuperSlab; one that refuses is passed over from then on, so
+// the loop ends.
 Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
   Bytes total;
   for (;;) {
@@ -94,13 +101,34 @@ Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
   return total;
 }
 
+// Under lock_. The longest EMPTY run first, so that one call gives back as much as possible. Passes over
+// those that refused; when there are no others, they are tried again after a pause.
+SuperSlab* SharedPool::next_to_purge() {
+  for (uint64_t lists = by_empty_.occupied; lists != 0;) {
+    const uint32_t longest = 63u - static_cast<uint32_t>(std::countl_zero(lists));
+    lists &= ~(uint64_t{1} << longest);
+    SuperSlab* super = by_empty_.lists[longest];
+    while (super != nullptr && super->refused_purge) super = super->empty_link.next;
+    if (super != nullptr) return super;
+  }
+  forget_refusals();
+  purge_again_ = os::now_coarse() + kRefusalPause;
+  return nullptr;
+}
+
+// Under lock_.
+void SharedPool::forget_refusals() {
+  registry().for_each_superslab([](SuperSlab& super) { super.refused_purge = false; });
+}
+
 SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
   SuperSlab* super;
   uint32_t claimed;
   {
     os::LockGuard guard(lock_);
     if (empty_slots_ <= allowed.count()) return Purged{0, false};
-    super = by_empty_.lists[63 - std::countl_zero(by_empty_.occupied)];
+    super = next_to_purge();
+    if (super == nullptr) return Purged{0, false};
     claimed = super->mask(SlotState::kEmpty);
     const uint32_t surplus = empty_slots_ - allowed.count();
     while (static_cast<uint32_t>(std::popcount(claimed)) > surplus) {
@@ -110,6 +138,10 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
     empty_slots_ -= static_cast<uint32_t>(std::popcount(claimed));
     reindex(super);
   }
+  return purge_claimed(super, claimed);
+}
+
+SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed) {
   const uint32_t purged = purge_runs(*super, claimed);
   const uint32_t refused = claimed & ~purged;
   os::LockGuard guard(lock_);
@@ -118,14 +150,14 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
     super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
     empty_slots_ += static_cast<uint32_t>(std::popcount(refused));
     ++purge_refusals_;
-    purge_again_ = os::now_coarse() + kRefusalPause;
+    super->refused_purge = true;
   }
   if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
   reindex(super);
   const uint32_t count = static_cast<uint32_t>(std::popcount(purged));
   purged_slots_ += count;
   decay_.note_purged(SlotCount(count));
-  return Purged{count, refused == 0};
+  return Purged{count, true};
 }
 
 }  // namespace hakmem

@@ -17,41 +17,37 @@ SharedPool& pool() { return g_pool; }
 SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near,
                                          SlotCount alignment, Growth growth) {
   const uint32_t slots = class_info(size_class).slots;
+  const Bytes bitmap_size = bitmap_bytes(size_class);
+  uint64_t* bitmap = nullptr;
+  if (bitmap_size.count() != 0) {
+    bitmap = static_cast<uint64_t*>(meta_arena().allocate(bitmap_size));
+    if (bitmap == nullptr) return Acquired{};
+    memset(bitmap, 0xff, bitmap_size.count());
+  }
   bool waited_for_purge = false;
+  // Each turn finds a run in what was committed, or waits once for a purge to give up its claims, or
+  // ends.
   for (;;) {
-    Run run;
-    bool zero = false;
     {
       os::LockGuard guard(lock_);
-      run = find_run(slots, alignment.count(), near, owner);
+      Run run = find_run(slots, alignment.count(), near, owner);
       if (run.super == nullptr && growth == Growth::kAllowed) {
         run = run_in_fresh(slots, alignment.count(), owner);
       }
       if (run.super != nullptr) {
-        zero = claim(run);
+        const bool zero = claim(run);
         ++acquires_;
+        return Acquired{format(run, size_class, owner, bitmap), zero};
       }
+      if (waited_for_purge) ++shared_fails_;
     }
-    if (run.super != nullptr) {
-      if (format(run, size_class, owner)) {
-        return Acquired{&run.super->slabs[run.first], zero};
-      }
-      os::LockGuard guard(lock_);
-      give_back(run.super, run.mask());
-      return Acquired{};
-    }
-    // Each turn finds a run in what was committed, or waits once for a purge to give up its claims,
-    // or ends here.
-    if (growth == Growth::kForbidden) return Acquired{};
+    if (growth == Growth::kForbidden || waited_for_purge) break;
     if (grow()) continue;
-    if (waited_for_purge) {
-      os::LockGuard guard(lock_);
-      ++shared_fails_;
-      return Acquired{};
-    }
     os::LockGuard wait(purge_lock_);
     waited_for_purge = true;
   }
+  if (bitmap != nullptr) meta_arena().release(bitmap, bitmap_size);
+  return Acquired{};
 }
 
 void SharedPool::detach(Slab* slab) {
@@ -88,13 +84,11 @@ bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
   const uint32_t first = static_cast<uint32_t>((slab->base - super->base()) >> kSlotShift);
   if (first + new_slots > kSlotsPerSuperSlab) return false;
   const OwnerId owner = tag_owner(registry().tag_of(slab->base));
+  os::LockGuard guard(lock_);
   if (new_slots > old_slots) {
     const Run tail{super, first + old_slots, new_slots - old_slots};
-    {
-      os::LockGuard guard(lock_);
-      if ((super->free_mask() & tail.mask()) != tail.mask()) return false;
-      claim(tail);
-    }
+    if ((super->free_mask() & tail.mask()) != tail.mask()) return false;
+    claim(tail);
     for (uint32_t i = old_slots; i < new_slots; ++i) {
       slab[i].head_distance = static_cast<uint8_t>(i);
     }
@@ -103,7 +97,6 @@ bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
     const Run tail{super, first + new_slots, old_slots - new_slots};
     registry().set_tags(PoolKey(), tail.base(), SlotCount(tail.slots), kUnusedTag);
     for (uint32_t i = new_slots; i < old_slots; ++i) slab[i].head_distance = 0;
-    os::LockGuard guard(lock_);
     give_back(super, tail.mask());
   }
   slab->slots = static_cast<uint8_t>(new_slots);
@@ -131,6 +124,7 @@ bool SharedPool::claim(const Run& run) {
   if (empty != 0) run.super->move(PoolKey(), empty, SlotState::kEmpty, SlotState::kActive);
   empty_slots_ -= static_cast<uint32_t>(std::popcount(empty));
   active_slots_ += run.slots;
+  run.super->refused_purge = false;
   reindex(run.super);
   return empty == 0;
 }
@@ -189,21 +183,17 @@ void SharedPool::reindex(SuperSlab* super) {
                                         longest_run(super->mask(SlotState::kEmpty)));
 }
 
-// Makes a slab of the run. The slots are ACTIVE and nobody else's, so no lock is needed.
-bool SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner) {
+// Makes a slab of the run, under lock_. `bitmap` is all ones, and nullptr where the record has room.
+Slab* SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner, uint64_t* bitmap) {
   const SizeClass& info = class_info(size_class);
   Slab* slab = &run.super->slabs[run.first];
-  slab->bitmap = &slab->inline_word;
-  if (const Bytes bytes = bitmap_bytes(size_class); bytes.count() != 0) {
-    slab->bitmap = static_cast<uint64_t*>(meta_arena().allocate(bytes));
-    if (slab->bitmap == nullptr) return false;
-  }
+  slab->inline_word = ~uint64_t{0};
+  slab->bitmap = bitmap != nullptr ? bitmap : &slab->inline_word;
   slab->base = run.base();
   slab->blocks = info.blocks;
   slab->free_count = info.blocks;
   slab->size_class = static_cast<uint8_t>(size_class.count());
   slab->slots = static_cast<uint8_t>(run.slots);
-  for (uint32_t word = 0; word < slab->words(); ++word) slab->bitmap[word] = ~uint64_t{0};
   if (const uint32_t rest = info.blocks % 64u; rest != 0) {
     slab->bitmap[slab->words() - 1] = (uint64_t{1} << rest) - 1;
   }
@@ -220,24 +210,34 @@ bool SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner) {
   } else {
     registry().set_tags(PoolKey(), run.base(), SlotCount(run.slots), make_tag(owner, size_class));
   }
-  return true;
+  return slab;
 }
 
-// An ACTIVE slot without a tag was on its way to or from somebody.
+// An ACTIVE slot without a tag was on its way from somebody. A slab with every bit 1 that is on no list
+// was on its way to somebody.
 void SharedPool::repair_in_child() {
-  // Forked by a handler that interrupted the pool itself: what is half done will be finished.
-  if (lock_.held_by_me()) return;
   os::LockGuard guard(lock_);
   registry().for_each_superslab([this](SuperSlab& super) {
     uint32_t lost = 0;
     for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
       const uintptr_t base = super.base() + (size_t{slot} << kSlotShift);
-      if (registry().tag_of(base) == kUnusedTag) lost |= 1u << slot;
+      const Slab& slab = super.slabs[slot];
+      const uint32_t tag = registry().tag_of(base);
+      if (tag == kUnusedTag) lost |= 1u << slot;
+      if (tag_owner(tag).count() > kOwnerMax || tag == kUnusedTag || slab.head_distance != 0) continue;
+      if (!slab.all_free() || slab.listed) continue;
+      lost |= run_mask(slot, slab.slots);
+      if (slab.bitmap != &slab.inline_word) {
+        meta_arena().release(slab.bitmap, bitmap_bytes(slab.class_index()));
+      }
     }
     lost &= super.mask(SlotState::kActive);
     if (lost == 0) return;
     for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
-      if ((lost >> slot & 1) != 0) memset(static_cast<void*>(&super.slabs[slot]), 0, sizeof(Slab));
+      if ((lost >> slot & 1) == 0) continue;
+      const uintptr_t base = super.base() + (size_t{slot} << kSlotShift);
+      registry().set_tags(PoolKey(), base, SlotCount(1), kUnusedTag);
+      memset(static_cast<void*>(&super.slabs[slot]), 0, sizeof(Slab));
     }
     give_back(&super, lost);
   });

@@ -5,8 +5,10 @@
 //                 the system refuses. detach(slab), then release(slab): the caller owns it and
 //                 every block is home; the caller then forgets it. adopt() and change_owner() move
 //                 a slab to another owner. purge() claims before it calls the system: no system
-//                 call under the lock. unused + active + empty == 32 in every SuperSlab. Lock ranks
-//                 kGrow, kPool.
+//                 call under the lock. unused + active + empty == 32 in every SuperSlab. A slab and
+//                 its tags appear and change in one critical section, so fork finds it whole.
+//                 acquire_huge(): slots of neighbouring SuperSlabs for one huge block, where the
+//                 system refuses a mapping. Lock ranks kPurge, kGrow, kPool.
 // Observable      PoolStats; the walker checks masks, tags and records against each other.
 // Composable      Registry, MetaArena, Decay, config. Used by front, heap. Knows no thread and no size
 //                 policy.
@@ -64,13 +66,20 @@ class SharedPool {
   // The caller holds the slow-path lock of the parked cache that owned the slab so far.
   void adopt(Slab* slab, OwnerId owner);
 
+  // More slots in a row than a SuperSlab has, every one ACTIVE and INTERIOR; 0 when there are none and
+  // the system grants none. `zero` as in Acquired.
+  uintptr_t acquire_huge(SlotCount slots, bool* zero);
+  // Some or all of them, from `base` on.
+  void release_huge(uintptr_t base, SlotCount slots);
+
   // Purges what the decay curve no longer allows, for at most a millisecond.
   void decay(Milliseconds now);
 
   // Purges every EMPTY slot. Returns the bytes the system took back.
   Bytes purge_all();
 
-  // In the child of fork: slots that a vanished thread was taking or giving back become EMPTY.
+  // In the child of fork, when the forking thread itself was not inside the allocator: slots that a
+  // vanished thread was taking or giving back become EMPTY.
   void repair_in_child();
 
   PoolStats stats();
@@ -102,11 +111,16 @@ class SharedPool {
   Run run_in_fresh(uint32_t slots, uint32_t alignment, OwnerId owner);
   SuperSlab* open_fresh();
 
+  // huge_slots.cpp
+  static Run find_huge(uint32_t slots);
+  template <class Visit>
+  static void for_each_part(const Run& run, Visit visit);
+
   bool claim(const Run& run);
   bool grow();
   void reindex(SuperSlab* super);
   void give_back(SuperSlab* super, uint32_t mask);
-  bool format(const Run& run, ClassIndex size_class, OwnerId owner);
+  static Slab* format(const Run& run, ClassIndex size_class, OwnerId owner, uint64_t* bitmap);
   // purge.cpp
   struct Purged {
     uint32_t slots;
@@ -114,6 +128,9 @@ class SharedPool {
   };
   Bytes purge_down_to(SlotCount allowed, uint64_t deadline_us);
   Purged purge_one(SlotCount allowed);
+  SuperSlab* next_to_purge();
+  static void forget_refusals();
+  Purged purge_claimed(SuperSlab* super, uint32_t claimed);
   SlotCount empty_slots_max() const;
   void purge_surplus();
 

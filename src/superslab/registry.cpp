@@ -181,6 +181,14 @@ bool Registry::commit_metadata(Reservation& home, size_t data_end) {
                 (home.size >> kSuperSlabShift) * sizeof(SuperSlab));
 }
 
+Bytes Registry::room() const {
+  const uint32_t count = reservations();
+  if (count == 0) return Bytes(0);
+  const Reservation& last = reservations_[count - 1];
+  // relaxed: a hint.
+  return Bytes(last.size - last.committed.load(std::memory_order_relaxed));
+}
+
 Bytes Registry::committed() const {
   Bytes total;
   for (uint32_t i = 0; i < reservations(); ++i) {

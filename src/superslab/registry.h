@@ -109,6 +109,8 @@ class Registry {
   const Reservation& reservation(uint32_t index) const { return reservations_[index]; }
   uint32_t reservations() const { return count_.load(std::memory_order_acquire); }
   Bytes committed() const;
+  // Reserved, and not committed: in the reservation that grows now.
+  Bytes room() const;
 
   // Calls visit(SuperSlab&) for each committed SuperSlab the pool has opened.
   template <class Visit>

@@ -34,6 +34,9 @@ class alignas(64) SuperSlab {
   uint32_t masks_[3];
 
  public:
+  // Slots of a huge block, which are INTERIOR without a slab.
+  uint32_t huge_slots;
+
   // Places in the pool's two indexes: by longest run of free slots, by longest run of EMPTY ones.
   struct Link {
     SuperSlab* next;
@@ -68,6 +71,9 @@ class alignas(64) SuperSlab {
   uint8_t longest_free;
   uint8_t longest_empty;
 
+  // The system did not take all of its EMPTY slots (locked memory): passed over by decay, until one of
+  // its slots is used again or somebody asks for all that can be had.
+  bool refused_purge;
   // The one cache this SuperSlab serves, where slots are not shared (tiny_ss_shared off).
   OwnerId tenant;
 

@@ -316,6 +316,10 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(address, "http://www.w3.org/2000/svg", "a name, not a reference")
         self.assertNotRegex(page, r"<link|@import|\bsrc=|url\(")
         self.assertNotIn("@STYLE@", page)
+        if shutil.which("node"):
+            script = re.search(r"<script>(.*?)</script>", page, re.S).group(1)
+            (self.folder / "page.js").write_text(script)
+            subprocess.run(["node", "--check", self.folder / "page.js"], check=True)
         self.assertIn("@media (prefers-color-scheme: dark)", page)
 
     def interrupted(self, process):
@@ -346,8 +350,14 @@ class CompareTest(unittest.TestCase):
         reading, writing = pty.openpty()
         done = subprocess.run(self.command("--rounds", "2"), stdout=subprocess.PIPE, stderr=writing, timeout=60)
         os.close(writing)
-        shown = os.read(reading, 1 << 20).decode()
+        shown = b""
+        try:
+            while part := os.read(reading, 4096):
+                shown += part
+        except OSError:  # how a terminal says that nobody writes to it any more
+            pass
         os.close(reading)
+        shown = shown.decode()
         self.assertIn("left  round 2  speed under ", shown)
         self.assertTrue(shown.endswith("\r\033[K"))
         self.assertNotIn(b"\033", done.stdout)

@@ -31,7 +31,8 @@ class CommandTest(unittest.TestCase):
         self.assertIn("PROGRAM", result.stdout)
 
     def test_usage_errors(self):
-        for arguments in ([], ["run"], ["run", "--"], ["run", "--unknown"], ["unknown"]):
+        for arguments in ([], ["run"], ["run", "--"], ["run", "--unknown"], ["unknown"],
+                          ["bench"], ["bench", "unknown"], ["bench", "compare", "--unknown"]):
             with self.subTest(arguments):
                 self.assertEqual(hakmem(*arguments).returncode, USAGE)
 

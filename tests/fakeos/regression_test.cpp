@@ -1,5 +1,4 @@
-// Failures that were found by reading, each as small as it gets. A test that is DISABLED_ shows
-// what is still open.
+// Failures that were found by reading, each as small as it gets.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -121,9 +120,9 @@ TEST(Regression, AThreadWithoutACacheGetsItsAlignment) {
   });
 }
 
-// malloc_trim ends at the first refusal: a program that locked one page of one SuperSlab gets
-// nothing back of those that come after it.
-TEST(Regression, DISABLED_OneLockedSuperSlabDoesNotKeepTheOthers) {
+// malloc_trim once ended at the first refusal: a program that locked one page of one SuperSlab got
+// nothing back of those that came after it.
+TEST(Regression, OneLockedSuperSlabDoesNotKeepTheOthers) {
   in_child("10 SuperSlabs, a page of one is locked", [] {
     set_options(Shape::kDefault);
     take_ballast();
@@ -135,6 +134,37 @@ TEST(Regression, DISABLED_OneLockedSuperSlabDoesNotKeepTheOthers) {
     arm(script);
     hak_trim();
     EXPECT_LE(pool().stats().empty_slots, kSlotsPerSuperSlab);
+  });
+}
+
+// Blocks above 2 MiB could once not be had when the system refused a mapping, however much lay unused in
+// the SuperSlabs.
+TEST(Regression, AHugeBlockIsHadFromSuperSlabsWhenNoMappingIs) {
+  in_child("mappings are refused", [] {
+    set_options(Shape::kDefault);
+    give_back(take_slots(10 * kSlotsPerSuperSlab));
+    void* table = hak_malloc(size_t{3} << 20);  // the side table is mapped
+    EXPECT_NE(table, nullptr);
+    arm(from(Call::kMap, 0));
+    char* block = static_cast<char*>(hak_malloc(size_t{5} << 20));
+    EXPECT_NE(block, nullptr);
+    EXPECT_EQ(hak_usable_size(block), size_t{5} << 20);
+    std::memset(block, 0x5a, size_t{5} << 20);
+    EXPECT_STREQ(check_heap(Threads::kStopped), nullptr);
+    // Shrinks in place, grows by a copy.
+    EXPECT_EQ(hak_realloc(block, size_t{3} << 20), block);
+    char* grown = static_cast<char*>(hak_realloc(block, size_t{7} << 20));
+    EXPECT_NE(grown, nullptr);
+    EXPECT_TRUE(grown[0] == 0x5a && grown[(3 << 20) - 1] == 0x5a);
+    void* clean = hak_calloc(1, size_t{3} << 20);
+    EXPECT_TRUE(test::all_zero(clean, size_t{3} << 20)) << "its slots were dirty";
+    hak_free(grown);
+    hak_free(clean);
+    hak_free(table);
+    EXPECT_EQ(huge_blocks().stats().in_superslabs, Bytes(0));
+    HeapWalk walk;
+    EXPECT_STREQ(check_heap(Threads::kStopped, &walk), nullptr);
+    EXPECT_EQ(walk.live_blocks(), 0U);
   });
 }
 

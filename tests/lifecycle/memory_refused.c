@@ -101,14 +101,14 @@ static int scene(int resource) {
                 -1, 0);
   REQUIRE(blocks != MAP_FAILED);
   const size_t least = half_of_limit(resource);
-  // Blocks above 2 MiB come first: address space that was reserved for the others stays reserved.
+  fill_and_recover(small_size, least);
   expect_room_for(8 * MIB);
-  fill_and_recover(huge_size, least / 2);
+  fill_and_recover(mid_size, least);
+  fill_and_recover(large_size, least);
+  // What is cached when the first of these is asked for lies between them.
+  fill_and_recover(huge_size, least * 3 / 4);
   expect_room_for(8 * MIB);
-  fill_and_recover(small_size, least / 2);
-  fill_and_recover(mid_size, least / 2);
-  fill_and_recover(large_size, least / 2);
-  fill_and_recover(small_size, least / 2);
+  fill_and_recover(small_size, least);
   EXPECT_SOUND_HEAP();
   return finish();
 }

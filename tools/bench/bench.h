@@ -1,4 +1,9 @@
-// tools/bench/bench.h: `hakmem bench`, one subcommand a row of bench.cpp.
+// tools/bench/bench.h: `hakmem bench`.
+//
+// Responsibility  Declare the subcommands, and hand over what the user asked for.
+// Contract        Nothing runs while the command line is parsed: a mistake in it costs nothing.
+// Observable      --help.
+// Composable      Used by main.cpp. A further subcommand is a further declaration in bench.cpp.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -47,6 +47,10 @@ GateResult run_check(const Check& check, const std::filesystem::path& library,
   std::vector<std::string> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
   const ChildResult child = run_child(command, environment, kTimeout);
+  if (child.end == ChildResult::End::kInterrupted) {
+    result.reason = "interrupted";
+    return result;
+  }
   const bool passed = child.end == ChildResult::End::kExited && child.value == 0;
   result.verdict = passed ? GateVerdict::kPass : GateVerdict::kFail;
   result.reason = in_one_line(child.out + child.err);

@@ -1,4 +1,9 @@
 // tools/bench/command_line.h: how to do it again.
+//
+// Responsibility  Write the command that made a report, for the report.
+// Contract        A shell that reads it runs the same command with the same HAKMEM_ options.
+// Observable      Nothing.
+// Composable      Used by main.cpp.
 #pragma once
 
 #include <string>

@@ -169,6 +169,7 @@ Report measure(const CompareOptions& options, const Settings& settings, const Se
     if (report.measurement.interrupted_by != 0) break;
     report.gates.push_back(run_check(*check, choice.found.front().path, folders));
   }
+  report.measurement.interrupted_by = Interrupt::pending();
   report.load_after = load_average();
   return report;
 }

@@ -4,7 +4,7 @@
 //                 many tests.
 // Contract        Distribution-free: the interval's ends are order statistics, and the test counts
 //                 signs. Both come from the same binomial law, so an interval that leaves 1 out and
-//                 a test that rejects 1 are one statement (docs/decisions/0013). Exact for every
+//                 a test that rejects 1 are one statement (docs/decisions/0015). Exact for every
 //                 sample size; nothing is random.
 // Observable      The coverage an interval really has, which is at least what was asked for.
 // Composable      Needs only the standard library. tests/unit/bench holds it to its definitions,

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <unistd.h>
+
 #include <set>
 #include <vector>
 
@@ -12,6 +14,7 @@ namespace hakmem {
 namespace {
 
 using test::capacity_of;
+using test::class_state;
 using test::depth_of;
 using test::get;
 using test::get_many;
@@ -20,8 +23,8 @@ using test::put;
 using test::put_all;
 using test::tick;
 
-const ClassIndex kClass = class_of(64);
-constexpr uint32_t kInitialCapacity = 15;
+constexpr ClassIndex kClass(3);  // 64 bytes
+constexpr uint32_t kInitialCapacity = short_entries(kClass);
 
 class ClassStack : public test::FrontTest {};
 
@@ -100,7 +103,7 @@ TEST_F(ClassStack, GrowsWhenAFlushIsFollowedByARefill) {
     EXPECT_GE(capacity, last);
     last = capacity;
   }
-  EXPECT_EQ(last, 2047U);
+  EXPECT_EQ(last, kEntriesMax);
   EXPECT_EQ(live(), 0U);
 }
 
@@ -115,7 +118,7 @@ TEST_F(ClassStack, NoStackGrowsBeyondItsBytes) {
     }
     const size_t bytes = capacity_of(*cache, c) * block_bytes(c).count();
     EXPECT_LE(bytes, size_t{4} << 20) << size;
-    EXPECT_LE(capacity_of(*cache, c), 2047U);
+    EXPECT_LE(capacity_of(*cache, c), kEntriesMax);
   }
 }
 
@@ -158,9 +161,8 @@ TEST_F(ClassStack, TheBudgetIsNeverExceeded) {
   EXPECT_EQ(budget().granted(), Bytes(0));
 }
 
-TEST_F(ClassStack, TrimLeavesNoStackAndNoSlab) {
+TEST_F(ClassStack, TrimLeavesNoBlockAndNoSlab) {
   const uint64_t active = pool().stats().active_slots;
-  const Bytes meta = meta_arena().stats().in_use;
   Owned cache;
   for (uint32_t c = 0; c < kClasses; ++c) {
     std::vector<void*> blocks = get_many(*cache, ClassIndex(c), is_large(ClassIndex(c)) ? 3 : 100);
@@ -169,10 +171,75 @@ TEST_F(ClassStack, TrimLeavesNoStackAndNoSlab) {
   EXPECT_GT(pool().stats().active_slots, active);
   cache->trim();
   EXPECT_EQ(pool().stats().active_slots, active);
-  EXPECT_LE(meta_arena().stats().in_use, meta + Bytes(2 * MetaArena::kCellMax))
-      << "but for the cache itself, when it is new";
   EXPECT_EQ(cache->cached_bytes(), Bytes(0));
   for (uint32_t c = 0; c < kClasses; ++c) EXPECT_EQ(cache->pop(ClassIndex(c)), nullptr);
+}
+
+TEST_F(ClassStack, AParkedCacheHoldsNoLongPlace) {
+  Owned().leave();  // now there is a parked cache that the next one takes over
+  const Bytes meta = meta_arena().stats().in_use;
+  Owned cache;
+  for (uint32_t c = 0; c < kFirstLargeClass; ++c) {
+    for (uint32_t round = 0; round < 4; ++round) {
+      std::vector<void*> blocks = get_many(*cache, ClassIndex(c), 200);
+      put_all(*cache, blocks);
+    }
+  }
+  EXPECT_GT(meta_arena().stats().in_use, meta + kib(400));
+  cache.leave();
+  EXPECT_EQ(meta_arena().stats().in_use, meta);
+}
+
+// A signal handler interrupted a push or a pop, made the stack move, and the store of the interrupted
+// line puts the top where the stack was.
+TEST_F(ClassStack, ATopThatStayedBehindIsMended) {
+  for (const bool pushed : {false, true}) {
+    Owned cache;
+    fill_to(*cache, kClass, 5);
+    void** stale = cache->tops[kClass.count()];
+    void* freed = get(*cache, kClass);
+    std::vector<void*> blocks = get_many(*cache, kClass, 2000);
+    put_all(*cache, blocks);
+    blocks = get_many(*cache, kClass, 2000);
+    ASSERT_GT(capacity_of(*cache, kClass), kInitialCapacity);
+    put_all(*cache, blocks);
+
+    const uint64_t on_stack = depth_of(*cache, kClass);
+    ASSERT_GT(on_stack, 0U);
+    if (pushed) {
+      *stale = freed;
+      cache->tops[kClass.count()] = stale + 1;
+    } else {
+      cache->tops[kClass.count()] = stale - 1;
+    }
+    // What was on the stack is lost, but nothing else, and nothing is given out twice.
+    std::vector<void*> after = get_many(*cache, kClass, 3000);
+    EXPECT_EQ(std::set<void*>(after.begin(), after.end()).size(), after.size());
+    EXPECT_EQ(std::set<void*>(after.begin(), after.end()).count(freed), pushed ? 1U : 0U);
+    put_all(*cache, after);
+    if (!pushed) put(*cache, freed);
+    EXPECT_EQ(live(), on_stack);
+    forgive(on_stack);
+  }
+}
+
+// As above, but the stack is where it was. Entries above the true top may be given out again, yet never
+// what is no block: a wall, a NULL. In a child, which the damage leaves with.
+TEST_F(ClassStack, NoEndOfAStackIsGivenOutAsABlock) {
+  const auto scene = [] {
+    Owned cache;
+    fill_to(*cache, kClass, 10);
+    get_many(*cache, kClass, 8);
+    tick(*cache);  // a fence and a tripwire, below and above what is left
+    cache->tops[kClass.count()] = class_state(*cache, kClass).bottom + 1 + 9;
+    bool sound = true;
+    for (int i = 0; i < 30; ++i) {
+      void* block = get(*cache, kClass);
+      sound = sound && (registry().tag_of(test::address_of(block)) ^ cache->tag) == kClass.count();
+    }
+    _exit(sound ? 0 : 1);
+  };
+  EXPECT_EXIT(scene(), testing::ExitedWithCode(0), "");
 }
 
 struct Op {

@@ -118,6 +118,8 @@ function distributionChart(data, row) {
   const y = linearScale(row.good.map(run => run.figure), H - BOTTOM, TOP);
   const svg = frame(null, y, "", row.row.unit);
   const cell = (W - LEFT - RIGHT) / names.length;
+  // Where the names would run into one another.
+  const slanted = Math.max(...names.map(name => name.length)) * 6.6 > cell;
   const marks = [];
   names.forEach((name, place) => {
     const own = row.good.filter(run => run.allocator === name).map(run => run.figure);
@@ -134,7 +136,7 @@ function distributionChart(data, row) {
     });
     svg.append(shape("line", {x1: middle - half - 3, x2: middle + half + 3, y1: q2, y2: q2,
                               stroke: colour, "stroke-width": 2.5}),
-               nameBelow(name, middle, H - BOTTOM + 14, cell));
+               nameBelow(name, middle, slanted));
     marks.push({node: box, text: `${name}: ${own.length} runs\nmedian ${number(median(own))} ` +
       `${row.row.unit}\nhalf of them ${number(quantile(own, 0.25))} to ${number(quantile(own, 0.75))}` +
       `\nall ${number(Math.min(...own))} to ${number(Math.max(...own))}`});
@@ -142,12 +144,10 @@ function distributionChart(data, row) {
   explain(svg, marks, `Distribution of ${row.row.unit} by allocator.`);
   return svg;
 }
-// Slanted where the names would run into one another.
-function nameBelow(name, x, y, cell) {
-  const long = name.length * 6.6 > cell;
-  return shape("text", {x: long ? x + 4 : x, y, "text-anchor": long ? "end" : "middle",
-                        class: name === "hakmem" ? "strong" : null,
-                        transform: long ? `rotate(-24 ${x + 4} ${y})` : null}, name);
+function nameBelow(name, middle, slanted) {
+  const x = slanted ? middle + 6 : middle, y = H - BOTTOM + 14;
+  return shape("text", {x, y, "text-anchor": slanted ? "end" : "middle", class: name === "hakmem" ? "strong" : null,
+                        transform: slanted ? `rotate(-24 ${x} ${y})` : null}, name);
 }
 
 // Figures in the order in which they were measured.
@@ -155,6 +155,7 @@ function orderChart(data, row) {
   if (!row.good.length) return null;
   const x = linearScale(row.good.map(run => run.round), LEFT, W - RIGHT, {pad: 0.04});
   x.ticks = x.ticks.filter(tick => Number.isInteger(tick) && tick >= 1);
+  x.label = String;
   const y = linearScale(row.good.map(run => run.figure), H - BOTTOM, TOP);
   const svg = frame(x, y, "round", row.row.unit);
   const marks = [];

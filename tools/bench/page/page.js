@@ -138,7 +138,8 @@ function showForest(data) {
         element("th", {class: "plot", scope: "col", "aria-label": "plot"}, forestAxis(domain)),
         element("th", {class: "number", scope: "col"}, "ratio"),
         element("th", {class: "number", scope: "col"}, "95 % interval"),
-        element("th", {scope: "col"}, "verdict"))), bodies.filter(Boolean))));
+        element("th", {scope: "col"}, "verdict"))), bodies.filter(Boolean))),
+    bodies.some(Boolean) ? null : element("p", {class: "quiet"}, "No comparison has one of the chosen verdicts."));
 }
 
 function showGates(data) {
