@@ -13,6 +13,7 @@
 #include "instructions.h"
 #include "run.h"
 #include "statistics.h"
+#include "suite_file.h"
 
 namespace hakmem::bench {
 namespace {
@@ -24,15 +25,6 @@ constexpr const char* kCeilingName = "ceiling";
 constexpr std::size_t kNormal = 0;
 constexpr std::size_t kCeiling = 1;
 constexpr std::chrono::seconds kTimeout{120};
-
-fs::path suite_file(const CeilingOptions& options) {
-  if (!options.suite.empty()) return options.suite;
-  const std::optional<fs::path> suite = tools::find_suite();
-  if (suite) return *suite;
-  throw Error(tools::kExitTargetMissing,
-              "suite.json is neither in bench/ beside this command nor in ../share/hakmem; --suite "
-              "names it");
-}
 
 // The ceiling is never installed: it lies beside a command that was built.
 fs::path ceiling_library(const CeilingOptions& options) {
@@ -202,7 +194,7 @@ int measure(std::vector<RowSamples>& all, const std::vector<Allocator>& allocato
 }
 
 int run(const CeilingOptions& options) {
-  const Suite suite = load_suite(suite_file(options));
+  const Suite suite = load_suite(choose_suite(options.suite));
   const std::vector<const Row*> rows = select(suite, options.rows);
   if (options.list) {
     for (const Row* row : rows) fmt::print("{:<24}{}\n", row->name, row->title);

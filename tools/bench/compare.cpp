@@ -17,6 +17,7 @@
 #include "output_file.h"
 #include "report.h"
 #include "session.h"
+#include "suite_file.h"
 
 namespace hakmem::bench {
 namespace {
@@ -24,15 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kSmokeBudgetSeconds = 180;
-
-fs::path suite_file(const CompareOptions& options) {
-  if (!options.suite.empty()) return options.suite;
-  const std::optional<fs::path> suite = tools::find_suite();
-  if (suite) return *suite;
-  throw Error(tools::kExitTargetMissing,
-              "suite.json is neither in bench/ beside this command nor in ../share/hakmem; --suite "
-              "names it");
-}
 
 // Beside the suite, beside what the suite is a link to (a build tree links to the sources, where
 // the scripts are), and where the workloads belong.
@@ -175,7 +167,7 @@ Report measure(const CompareOptions& options, const Settings& settings, const Se
 }
 
 int run(const CompareOptions& options, const std::string& command_line) {
-  const Suite suite = load_suite(suite_file(options));
+  const Suite suite = load_suite(choose_suite(options.suite));
   const std::vector<fs::path> folders = program_folders(options, suite.file);
   const Selection selection = select(suite, options, folders);
   const AllocatorChoice choice =
