@@ -45,6 +45,11 @@ endforeach()
 hakmem_add_test(interface_exports interface ${Python3_EXECUTABLE}
                 ${hakmem_tests}/interface/exports.py --library $<TARGET_FILE:hakmem>)
 
+hakmem_add_plain_program(valgrind_errors ${hakmem_tests}/interface/valgrind/errors.c)
+hakmem_add_test(interface_under_valgrind interface ${Python3_EXECUTABLE}
+                ${hakmem_tests}/interface/under_valgrind.py --library $<TARGET_FILE:hakmem>
+                --program $<TARGET_FILE:valgrind_errors>)
+
 # A statically linked program proves that the archive replaces libc's malloc without a clash.
 file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/link/*.c ${hakmem_tests}/link/*.cpp)
 foreach(source IN LISTS sources)
