@@ -206,6 +206,7 @@ void ThreadCache::empty_stack_of(ClassIndex c) {
 // The thread has left, and what it may have been interrupted in.
 void ThreadCache::drop_stack(ClassIndex c) {
   ClassState& state = state_of(c);
+  if (state.bottom == nullptr) return;
   empty_stack_of(c);
   void** place = state.long_place;
   {
