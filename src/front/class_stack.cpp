@@ -35,6 +35,11 @@ Bytes granted_for(ClassIndex c, uint32_t capacity) {
                    : (capacity - free_of_charge) * size_t{block_bytes(c).count()});
 }
 
+// A push that a handler interrupted may have put a block in its place.
+void take_down_wall(void*& entry) {
+  if (is_wall(entry)) entry = nullptr;
+}
+
 void build_ends(void** place, uint32_t entries) {
   place[0] = nullptr;
   place[1 + entries] = wall();
@@ -57,7 +62,7 @@ void ThreadCache::materialise(ClassIndex c) {
 void ThreadCache::set_capacity(ClassIndex c, uint32_t capacity) {
   ClassState& state = state_of(c);
   DCHECK(capacity <= room(c) && capacity >= depth(c) && state.tripwire == 0);
-  if (state.capacity != room(c)) state.bottom[1 + state.capacity] = nullptr;
+  if (state.capacity != room(c)) take_down_wall(state.bottom[1 + state.capacity]);
   state.capacity = static_cast<uint16_t>(capacity);
   state.bottom[1 + capacity] = wall();
 }
@@ -88,12 +93,15 @@ bool ThreadCache::move_to_long_place(ClassIndex c) {
   build_ends(place, stack_layout(c).long_entries);
   const uint32_t entries = depth(c);
   memcpy(place + 1, state.bottom + 1, entries * sizeof(void*));
-  memset(state.bottom + 1, 0, short_entries(c) * sizeof(void*));
-  os::LockGuard guard(lock_);
-  state.long_place = place;
-  state.bottom = place;
-  set_depth(c, entries);
-  set_capacity(c, state.capacity);
+  {
+    os::LockGuard guard(lock_);
+    state.long_place = place;
+    state.bottom = place;
+    set_depth(c, entries);
+    set_capacity(c, state.capacity);
+  }
+  // Only now: the child of a fork may find the stack in either place, and whole.
+  memset(short_place(c) + 1, 0, short_entries(c) * sizeof(void*));
   return true;
 }
 
@@ -164,7 +172,7 @@ void ThreadCache::set_tripwire(ClassIndex c, uint32_t entries) {
 // Afterwards a push succeeds if there is capacity, whatever an earlier use of the memory left there.
 void ThreadCache::lift_tripwire(ClassIndex c) {
   ClassState& state = state_of(c);
-  if (state.tripwire != 0) state.bottom[1 + state.tripwire] = nullptr;
+  if (state.tripwire != 0) take_down_wall(state.bottom[1 + state.tripwire]);
   state.tripwire = 0;
   if (state.bottom != nullptr && depth(c) < state.capacity) *tops[c.count()] = nullptr;
 }
@@ -260,7 +268,8 @@ void ThreadCache::visit_cached(void* context, VisitBlock visit) const {
   for (uint32_t i = 0; i < kClasses; ++i) {
     const ClassState& state = classes_[i];
     if (state.bottom == nullptr) continue;
-    const uint32_t entries = depth(ClassIndex(i));
+    // A stale top says nothing.
+    const uint32_t entries = depth(ClassIndex(i)) <= room(ClassIndex(i)) ? depth(ClassIndex(i)) : 0;
     for (uint32_t entry = 1; entry <= entries; ++entry) {
       const void* block = entry == state.fence ? state.fenced_block : state.bottom[entry];
       if (is_block(block)) visit(context, block, id_, CachedWhere::kStack);

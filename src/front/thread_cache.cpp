@@ -84,6 +84,7 @@ void* ThreadCache::refill(ClassIndex c) {
 
 void* ThreadCache::take_large(ClassIndex c, SlotCount alignment, bool* zero) {
   ClassState& state = state_of(c);
+  mend(c);
   if (state.flushed) grow(c);
   state.flushed = false;
   state.flushes_in_row = 0;
@@ -149,8 +150,6 @@ bool ThreadCache::find_slab(ClassIndex c) {
 
 void ThreadCache::deallocate(ClassIndex c, void* block) {
   count_slow_path();
-  mend(c);
-  lift_fence(c);
   put_on_stack(c, block);
   watch(c, depth(c) / 2);
 }
@@ -159,6 +158,8 @@ void ThreadCache::deallocate(ClassIndex c, void* block) {
 void ThreadCache::put_on_stack(ClassIndex c, void* block) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) materialise(c);
+  mend(c);
+  lift_fence(c);
   lift_tripwire(c);
   if (push(c, block)) return;
   // Flush after flush without a refill: the program gives up what it has, and what stays on the stack

@@ -69,7 +69,8 @@ class ThreadCache : public CacheFront {
   // Sends messages, empties the stacks and gives their memory back. Afterwards the cache may park.
   void retire();
 
-  // Gives back what nobody needs now: stacks, empty slabs, mail. The cache stays in use.
+  // Gives back what nobody needs now: cached blocks, empty slabs, mail. The cache stays in use, and its
+  // stacks where they are.
   void trim();
 
   // os::thread_identity() of the thread that owns this cache; 0 while parked.
@@ -239,8 +240,9 @@ class ThreadCache : public CacheFront {
   std::atomic<bool> parked_{false};
   bool orphan_ = false;
   ClassState classes_[kClasses];
-  // Last, because classes that are never used leave their part of it untouched.
-  void* short_places_[kShortWords];
+  // Last, because classes that are never used leave their part of it untouched; a full one fills two cache
+  // lines.
+  alignas(64) void* short_places_[kShortWords];
 };
 
 }  // namespace hakmem

@@ -42,9 +42,11 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
   if (size > PTRDIFF_MAX) return nullptr;
   // Interrupted in the middle of the table: a handler gets nothing rather than a deadlock.
   if (huge_blocks().lock().held_by_me()) return nullptr;
+  const auto from_slots = lifecycle::busy() ? HugeBlocks::FromSlots::kForbidden
+                                            : HugeBlocks::FromSlots::kAllowed;
   {
     const Inside inside;
-    void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), zero);
+    void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, zero);
     if (block != nullptr) return block;
   }
   // The system refuses: what this thread has cached may make room in the SuperSlabs.
@@ -52,13 +54,14 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
   if (cache == nullptr) return nullptr;
   const SlowPath slow(cache);
   cache->trim();
-  return huge_blocks().allocate(Bytes(size), Bytes(alignment), zero);
+  return huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, zero);
 }
 
 bool deallocate_huge(void* block) {
-  // A handler's free in the middle of the table: left for later. With no room for it the block is
-  // lost, the lesser evil.
-  if (huge_blocks().lock().held_by_me()) {
+  // A handler's free in the middle of the table, or of slots that need the pool: left for later. With no
+  // room for it the block is lost, the lesser evil.
+  const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
+  if (huge_blocks().lock().held_by_me() || (is_in_slots && lifecycle::busy())) {
     g_deferred.put(block);
     return true;
   }
@@ -124,11 +127,11 @@ void deallocate_without_cache(uint32_t tag, void* block) {
 // The common case of a block that is not this thread's: a message to its owner is open.
 bool append_to_open_message(void* block) {
   CacheFront* front = t_front;
-  Message* message = front->message_for(front->tag_in_primary(block));
-  if (message == nullptr) return false;
   {
     // A handler that came in between could send the message away.
     const Inside inside;
+    Message* message = front->message_for(front->tag_in_primary(block));
+    if (message == nullptr) return false;
     message->append(block);
   }
   free_deferred();

@@ -66,10 +66,12 @@ size_t huge_size(const void* block) {
   return huge_blocks().size_of(block).count();
 }
 
-// A mapping of its own has no tag, whole SuperSlabs have nobody's.
+// A mapping of its own has no tag, slots of a huge block have nobody's.
 bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag; }
 
 void* resize_huge(void* block, size_t size) {
+  const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
+  if (is_in_slots && lifecycle::busy()) return nullptr;
   const Inside inside;
   return huge_blocks().resize(block, Bytes(size));
 }

@@ -17,8 +17,6 @@ constinit HugeBlocks g_huge_blocks;
 
 constexpr uintptr_t kNeverUsed = 0;
 constexpr uintptr_t kTombstone = 1;
-// Half of it is more than the threads that can be between make_room() and insert().
-constexpr size_t kInitialCapacity = 4096;
 // Retained pages are the peak of a small process, so they are a share of the heap: 1/16 of it, or a
 // block or two.
 constexpr size_t kRetainBytesMin = size_t{5} << 20;
@@ -45,7 +43,7 @@ Bytes mapping_alignment(Bytes mapped, Bytes alignment) {
 }
 
 // A mapping of its own lies outside of every reservation.
-bool is_in_superslabs(uintptr_t address) { return registry().find(address) != nullptr; }
+bool is_in_slots(uintptr_t address) { return registry().find(address) != nullptr; }
 
 size_t whole_slots(size_t size) { return round_up(size, kSlotBytes.count()); }
 
@@ -74,7 +72,7 @@ void HugeBlocks::insert(uintptr_t address, size_t size) {
   table_[i] = Entry{address, size};
   count_.store(++blocks_, std::memory_order_relaxed);
   live_bytes_ += size;
-  if (is_in_superslabs(address)) in_superslabs_ += size;
+  if (is_in_slots(address)) in_slots_ += size;
 }
 
 bool HugeBlocks::remove(uintptr_t address, size_t* size) {
@@ -84,7 +82,7 @@ bool HugeBlocks::remove(uintptr_t address, size_t* size) {
   entry->address = kTombstone;
   count_.store(--blocks_, std::memory_order_relaxed);
   live_bytes_ -= *size;
-  if (is_in_superslabs(address)) in_superslabs_ -= *size;
+  if (is_in_slots(address)) in_slots_ -= *size;
   return true;
 }
 
@@ -93,13 +91,15 @@ bool HugeBlocks::remove(uintptr_t address, size_t* size) {
 bool HugeBlocks::make_room() {
   for (;;) {
     size_t wanted = kInitialCapacity;
+    bool is_first;
     {
       os::LockGuard guard(lock_);
+      is_first = capacity_ == 0;
       if (used_ < capacity_ / 2) return true;
       while (wanted < blocks_ * 4) wanted *= 2;
     }
-    const Bytes bytes = table_bytes(wanted);
-    Entry* fresh = static_cast<Entry*>(os::map(bytes, os::page_size()));
+    Entry* fresh = is_first ? first_table_
+                            : static_cast<Entry*>(os::map(table_bytes(wanted), os::page_size()));
     if (fresh == nullptr) return false;
     Entry* old;
     size_t old_capacity;
@@ -109,7 +109,7 @@ bool HugeBlocks::make_room() {
       old = rebuild(fresh, wanted);
     }
     if (old == fresh) old_capacity = wanted;
-    if (old != nullptr) os::unmap(old, table_bytes(old_capacity));
+    if (old != nullptr && old != first_table_) os::unmap(old, table_bytes(old_capacity));
   }
 }
 
@@ -123,14 +123,14 @@ HugeBlocks::Entry* HugeBlocks::rebuild(Entry* fresh, size_t capacity) {
   used_ = 0;
   blocks_ = 0;
   live_bytes_ = 0;
-  in_superslabs_ = 0;
+  in_slots_ = 0;
   for (size_t i = 0; i < old_capacity; ++i) {
     if (old[i].address > kTombstone) insert(old[i].address, old[i].size);
   }
   return old;
 }
 
-void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
+void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, bool* zero) {
   const size_t page = os::page_size().count();
   if (size.count() > PTRDIFF_MAX - page) return nullptr;
   const Bytes mapped{round_up(size.count(), page)};
@@ -145,7 +145,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
   }
   make_way(mapped.count());
   size_t got = 0;
-  void* block = map_new(mapped, alignment, &got, zero);
+  void* block = map_new(mapped, alignment, from_slots, &got, zero);
   if (block == nullptr) return nullptr;
   os::LockGuard guard(lock_);
   ++maps_;
@@ -153,7 +153,8 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, bool* zero) {
   return block;
 }
 
-void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, size_t* size, bool* zero) {
+void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size,
+                          bool* zero) {
   const Bytes aligned = mapping_alignment(mapped, alignment);
   *size = mapped.count();
   *zero = true;
@@ -161,7 +162,8 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, size_t* size, bool* zer
   if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
     block = os::map(mapped, aligned);
   }
-  if (block != nullptr || alignment > kSlotBytes || mapped <= kSuperSlabBytes) return block;
+  if (block != nullptr || from_slots == FromSlots::kForbidden) return block;
+  if (alignment > kSlotBytes || mapped <= kSuperSlabBytes) return nullptr;
   // More than the slots that a 32-bit number counts is more than any reservation.
   if (mapped.count() >> kSlotShift >= UINT32_MAX) return nullptr;
   *size = whole_slots(mapped.count());
@@ -195,7 +197,7 @@ bool HugeBlocks::release(void* block) {
     if (retain(address, size)) return true;
     ++unmaps_;
   }
-  if (is_in_superslabs(address)) {
+  if (is_in_slots(address)) {
     pool().release_huge(address, slots_of(size));
   } else {
     os::unmap(block, Bytes(size));
@@ -206,7 +208,7 @@ bool HugeBlocks::release(void* block) {
 // Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size) {
   // Smaller ones are a signal handler's.
-  if (size < kSuperSlabBytes.count() || is_in_superslabs(address)) return false;
+  if (size < kSuperSlabBytes.count() || is_in_slots(address)) return false;
   if (config().decay_ms == 0 || retained_count_ == kRetainedMax) return false;
   const size_t share = (registry().committed().count() + live_bytes_) / kRetainShare;
   const size_t limit = share < kRetainBytesMin ? kRetainBytesMin : share;
@@ -228,7 +230,7 @@ void* HugeBlocks::resize(void* block, Bytes new_size) {
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};
   size_t old_size = 0;
-  const bool in_superslabs = is_in_superslabs(reinterpret_cast<uintptr_t>(block));
+  const bool in_slots = is_in_slots(reinterpret_cast<uintptr_t>(block));
   {
     // The address must leave the table before the kernel may give it to somebody else.
     os::LockGuard guard(lock_);
@@ -236,10 +238,10 @@ void* HugeBlocks::resize(void* block, Bytes new_size) {
     if (entry == nullptr) return nullptr;
     if (entry->size == mapped.count()) return block;
     // Moving the pages of a reservation would leave a hole in it.
-    if (in_superslabs && mapped.count() > entry->size) return nullptr;
+    if (in_slots && mapped.count() > entry->size) return nullptr;
     remove(reinterpret_cast<uintptr_t>(block), &old_size);
   }
-  if (in_superslabs) return keep_front(block, old_size, mapped.count());
+  if (in_slots) return keep_front(block, old_size, mapped.count());
   void* moved = os::remap(block, Bytes(old_size), mapped);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
@@ -316,7 +318,7 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
 
 HugeStats HugeBlocks::stats() {
   os::LockGuard guard(lock_);
-  return HugeStats{blocks_,        Bytes(live_bytes_), Bytes(in_superslabs_), Bytes(retained_bytes_),
+  return HugeStats{blocks_,        Bytes(live_bytes_), Bytes(in_slots_), Bytes(retained_bytes_),
                    maps_,          unmaps_};
 }
 

@@ -1,11 +1,11 @@
-// large/huge.h: blocks above 2 MiB, each a mapping of its own, or whole SuperSlabs.
+// large/huge.h: blocks above 2 MiB, each a mapping of its own, or a run of slots.
 //
 // Responsibility  Map, find, grow, retain and unmap huge blocks.
 // Contract        A block is found by its address in a side table; nothing is stored in or before
 // it.
 //                 Growth is one mremap. Freed blocks stay mapped and dirty under the decay time, and
 //                 are reused when at most a quarter too large. Where the system refuses a mapping
-//                 (address space or mappings are used up), SuperSlabs that nobody uses serve. No
+//                 (address space or mappings are used up), slots of the pool serve. No
 //                 system call under the lock. Lock rank kHuge.
 // Observable      HugeStats.
 // Composable      os/pages, os/lock, config, registry, pool. Used by heap.
@@ -21,7 +21,7 @@ namespace hakmem {
 struct HugeStats {
   uint64_t blocks;
   Bytes live;
-  Bytes in_superslabs;  // of live: what the pool counts as ACTIVE slots too
+  Bytes in_slots;  // of live: what the pool counts as ACTIVE slots too
   Bytes retained;
   uint64_t maps;
   uint64_t unmaps;
@@ -31,8 +31,11 @@ class HugeBlocks {
  public:
   constexpr HugeBlocks() = default;
 
+  // Slots need the pool's locks, which a signal handler's own thread may hold.
+  enum class FromSlots : bool { kForbidden, kAllowed };
+
   // nullptr when refused. `zero` is set when the block is known to read as zero.
-  void* allocate(Bytes size, Bytes alignment, bool* zero);
+  void* allocate(Bytes size, Bytes alignment, FromSlots from_slots, bool* zero);
 
   // relaxed: a thread that holds a huge block has seen its insertion.
   bool none() const { return count_.load(std::memory_order_relaxed) == 0; }
@@ -63,6 +66,8 @@ class HugeBlocks {
     Milliseconds since;
   };
   static constexpr uint32_t kRetainedMax = 32;
+  // Half of it is more than the threads that can be between make_room() and insert().
+  static constexpr size_t kInitialCapacity = 4096;
 
   static_assert(sizeof(Entry) == 2 * sizeof(uintptr_t));
 
@@ -73,7 +78,7 @@ class HugeBlocks {
   bool make_room();
   void* take_retained(size_t size, size_t alignment);
   bool retain(uintptr_t address, size_t size);
-  void* map_new(Bytes mapped, Bytes aligned, size_t* size, bool* zero);
+  void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, bool* zero);
   void* keep_front(void* block, size_t old_size, size_t new_size);
   bool evict_oldest(Retained* out);
   Bytes make_way(size_t size);
@@ -82,6 +87,8 @@ class HugeBlocks {
   // Below: under lock_. Open addressing, power-of-two capacity, half full at most when a block is
   // wanted.
   Entry* table_ = nullptr;
+  // Needs nothing from the system, which may refuse the mapping that the first block would be.
+  Entry first_table_[kInitialCapacity] = {};
   size_t capacity_ = 0;
   size_t used_ = 0;  // entries that are not "never used"
   Retained retained_[kRetainedMax] = {};
@@ -90,7 +97,7 @@ class HugeBlocks {
   uint64_t blocks_ = 0;
   std::atomic<uint64_t> count_{0};  // blocks_, for readers without the lock
   size_t live_bytes_ = 0;
-  size_t in_superslabs_ = 0;
+  size_t in_slots_ = 0;
   uint64_t maps_ = 0;
   uint64_t unmaps_ = 0;
 };

@@ -68,6 +68,7 @@ class Walker {
                   (active & empty) == 0,
               "slot states do not add up to 32", super.base());
     }
+    require((super.huge_slots & ~active) == 0, "a huge block's slot is not ACTIVE", super.base());
     uint32_t slot = 0;
     while (slot < kSlotsPerSuperSlab) {
       const uintptr_t base = super.base() + (size_t{slot} << kSlotShift);

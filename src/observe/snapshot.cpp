@@ -9,7 +9,7 @@ namespace hakmem {
 
 Bytes HeapSnapshot::footprint() const {
   const Bytes slots{(pool.active_slots + pool.empty_slots) << kSlotShift};
-  return slots + (huge.live - huge.in_superslabs) + huge.retained + meta.in_use;
+  return slots + (huge.live - huge.in_slots) + huge.retained + meta.in_use;
 }
 
 namespace {

@@ -1,11 +1,13 @@
 // Slots for one huge block, which crosses the borders of SuperSlabs.
 #include "os/process.h"
+#include "config/config.h"
 #include "pool/shared_pool.h"
 
 namespace hakmem {
 
 namespace {
 
+// As much as small blocks may make the heap grow by at once.
 constexpr Bytes kGrowthMax = mib(256);
 
 }  // namespace
@@ -23,19 +25,23 @@ void SharedPool::for_each_part(const Run& run, Visit visit) {
 }
 
 // Under lock_. The first of so many free slots in a row, more than a SuperSlab has: so a run ends one
-// SuperSlab, takes those that follow, and begins another. run.super is nullptr when there is none.
+// SuperSlab, takes those that follow, and begins another. When there is none, the shorter run that ends
+// what is committed, for it may grow.
 SharedPool::Run SharedPool::find_huge(uint32_t slots) {
   Run run;
   bool found = false;
   registry().for_each_superslab([&](SuperSlab& super) {
     if (found) return;
-    const uint32_t free = super.free_mask();
+    // Where slots are not shared, a tenant's are its own.
+    const bool is_tenants = !config().tiny_ss_shared && super.tenant != kNoOwner;
+    const uint32_t free = is_tenants ? 0 : super.free_mask();
     // Records of one reservation are neighbours as their SuperSlabs are.
     const bool goes_on =
         run.slots != 0 && &super == run.super + (run.first + run.slots) / kSlotsPerSuperSlab;
     if (!goes_on) run.slots = 0;
     const uint32_t begins = static_cast<uint32_t>(std::countr_one(free));
     if (goes_on && run.slots + begins >= slots) {
+      run.slots = slots;
       found = true;
     } else if (goes_on && begins == kSlotsPerSuperSlab) {
       run.slots += kSlotsPerSuperSlab;
@@ -44,31 +50,52 @@ SharedPool::Run SharedPool::find_huge(uint32_t slots) {
       run = Run{&super, kSlotsPerSuperSlab - ends, ends};
     }
   });
-  return found ? Run{run.super, run.first, slots} : Run{};
+  return run;
+}
+
+// False when there are not enough; then `found` is the run that ends what is committed, or empty.
+bool SharedPool::claim_huge(SlotCount slots, Run* found, bool* zero) {
+  os::LockGuard guard(lock_);
+  while (open_fresh() != nullptr) {
+  }
+  *found = find_huge(slots.count());
+  if (found->slots != slots.count()) return false;
+  *zero = true;
+  for_each_part(*found, [zero, this](const Run& part) {
+    *zero = claim(part) && *zero;
+    part.super->huge_slots |= part.mask();
+    registry().set_tags(PoolKey(), part.base(), SlotCount(part.slots), kInteriorTag);
+  });
+  ++acquires_;
+  return true;
 }
 
 uintptr_t SharedPool::acquire_huge(SlotCount slots, bool* zero) {
+  const size_t needed = size_t{slots.count()} << kSlotShift;
   // What a limit on address space refused may still be had from what is reserved. But a refusal without
-  // one means that memory is short, and small steps must not get by stealth what was refused as a whole.
-  const bool may_grow = os::address_space_limit().count() != SIZE_MAX ||
-                        size_t{slots.count()} << kSlotShift <= kGrowthMax.count();
-  // Ends when the reservation has no room for it, or the system grants no more.
-  do {
-    os::LockGuard guard(lock_);
-    while (open_fresh() != nullptr) {
+  // one means that memory is short, or that there are too many mappings: then only a little.
+  const bool may_grow =
+      os::address_space_limit().count() != SIZE_MAX || needed <= kGrowthMax.count();
+  bool waited_for_purge = false;
+  bool has_grown = false;
+  for (;;) {
+    Run found;
+    if (claim_huge(slots, &found, zero)) return found.base();
+    size_t missing = needed;
+    if (found.slots != 0) {
+      const size_t run_bytes = size_t{found.slots} << kSlotShift;
+      if (found.base() + run_bytes == registry().committed_end()) missing -= run_bytes;
     }
-    const Run found = find_huge(slots.count());
-    if (found.super == nullptr) continue;
-    *zero = true;
-    for_each_part(found, [zero, this](const Run& part) {
-      *zero = claim(part) && *zero;
-      part.super->huge_slots |= part.mask();
-      registry().set_tags(PoolKey(), part.base(), SlotCount(part.slots), kInteriorTag);
-    });
-    ++acquires_;
-    return found.base();
-  } while (may_grow && registry().room() >= kSuperSlabBytes && grow());
-  return 0;
+    // All that is missing or nothing, and once: a refusal must not use up what others may need.
+    if (may_grow && !has_grown) {
+      has_grown = grow_by(Bytes(round_up(missing, kSuperSlabBytes.count())));
+      if (has_grown) continue;
+    }
+    // A purge gives up its claims.
+    if (waited_for_purge) return 0;
+    os::LockGuard wait(purge_lock_);
+    waited_for_purge = true;
+  }
 }
 
 void SharedPool::release_huge(uintptr_t base, SlotCount slots) {

@@ -144,7 +144,21 @@ bool SharedPool::grow() {
     os::LockGuard guard(lock_);
     if (fresh_.count != 0) return true;  // somebody else grew meanwhile
   }
-  const SuperSlabRange range = registry().commit_next();
+  return keep_fresh(registry().commit_next());
+}
+
+// As a whole or not at all.
+bool SharedPool::grow_by(Bytes size) {
+  os::LockGuard turn(grow_lock_);
+  {
+    os::LockGuard guard(lock_);
+    if (fresh_.count != 0) return true;
+  }
+  return keep_fresh(registry().commit_exactly(size));
+}
+
+// Under grow_lock_.
+bool SharedPool::keep_fresh(const SuperSlabRange& range) {
   if (range.count == 0) return false;
   os::LockGuard guard(lock_);
   fresh_ = range;

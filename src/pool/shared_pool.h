@@ -78,8 +78,9 @@ class SharedPool {
   // Purges every EMPTY slot. Returns the bytes the system took back.
   Bytes purge_all();
 
-  // In the child of fork, when the forking thread itself was not inside the allocator: slots that a
-  // vanished thread was taking or giving back become EMPTY.
+  // In the child of fork, when the forking thread itself was not inside the allocator: slots of slabs that
+  // a vanished thread was taking or giving back become EMPTY. (A huge block's, on their way between here
+  // and its side table, are lost.)
   void repair_in_child();
 
   PoolStats stats();
@@ -113,11 +114,14 @@ class SharedPool {
 
   // huge_slots.cpp
   static Run find_huge(uint32_t slots);
+  bool claim_huge(SlotCount slots, Run* found, bool* zero);
   template <class Visit>
   static void for_each_part(const Run& run, Visit visit);
 
   bool claim(const Run& run);
   bool grow();
+  bool grow_by(Bytes size);
+  bool keep_fresh(const SuperSlabRange& range);
   void reindex(SuperSlab* super);
   void give_back(SuperSlab* super, uint32_t mask);
   static Slab* format(const Run& run, ClassIndex size_class, OwnerId owner, uint64_t* bitmap);

@@ -66,11 +66,7 @@ SuperSlabRange Registry::commit_next() {
       if (step > kCommitMax.count()) step = kCommitMax.count();
       if (step > home.size - begin) step = home.size - begin;
       for (; step != 0; step = round_down(step / 2, kSuperSlabBytes.count())) {
-        if (!commit_metadata(home, begin + step)) continue;
-        if (!os::commit(reinterpret_cast<void*>(home.base + begin), Bytes(step))) continue;
-        home.committed.store(begin + step, std::memory_order_release);
-        return SuperSlabRange{&home.superslab_at(begin),
-                              static_cast<uint32_t>(step >> kSuperSlabShift), home.base + begin};
+        if (const SuperSlabRange got = commit_step(home, step); got.count != 0) return got;
       }
       // Room but no memory: another reservation would be refused memory too.
       if (begin != home.size) break;
@@ -78,6 +74,20 @@ SuperSlabRange Registry::commit_next() {
     if (count != existing || !add_reservation()) break;
   }
   return SuperSlabRange{};
+}
+
+SuperSlabRange Registry::commit_exactly(Bytes size) {
+  if (size > room()) return SuperSlabRange{};
+  return commit_step(reservations_[reservations() - 1], size.count());
+}
+
+SuperSlabRange Registry::commit_step(Reservation& home, size_t step) {
+  const size_t begin = home.committed.load(std::memory_order_relaxed);
+  if (!commit_metadata(home, begin + step)) return SuperSlabRange{};
+  if (!os::commit(reinterpret_cast<void*>(home.base + begin), Bytes(step))) return SuperSlabRange{};
+  home.committed.store(begin + step, std::memory_order_release);
+  return SuperSlabRange{&home.superslab_at(begin), static_cast<uint32_t>(step >> kSuperSlabShift),
+                        home.base + begin};
 }
 
 void Registry::open() {
@@ -187,6 +197,13 @@ Bytes Registry::room() const {
   const Reservation& last = reservations_[count - 1];
   // relaxed: a hint.
   return Bytes(last.size - last.committed.load(std::memory_order_relaxed));
+}
+
+uintptr_t Registry::committed_end() const {
+  const uint32_t count = reservations();
+  if (count == 0) return 0;
+  const Reservation& last = reservations_[count - 1];
+  return last.base + last.committed.load(std::memory_order_relaxed);
 }
 
 Bytes Registry::committed() const {

@@ -105,12 +105,15 @@ class Registry {
 
   // The next SuperSlabs, readable and writable; count 0 when the system refuses even one.
   SuperSlabRange commit_next();
+  // `size`, a multiple of a SuperSlab's, of the reservation that grows now, or nothing.
+  SuperSlabRange commit_exactly(Bytes size);
 
   const Reservation& reservation(uint32_t index) const { return reservations_[index]; }
   uint32_t reservations() const { return count_.load(std::memory_order_acquire); }
   Bytes committed() const;
-  // Reserved, and not committed: in the reservation that grows now.
+  // Of the reservation that grows now: what is reserved and not committed, and where that begins.
   Bytes room() const;
+  uintptr_t committed_end() const;
 
   // Calls visit(SuperSlab&) for each committed SuperSlab the pool has opened.
   template <class Visit>
@@ -133,6 +136,7 @@ class Registry {
   using LeafEntry = std::atomic<uint16_t>;
 
   const Reservation* find_secondary(uintptr_t address) const;
+  SuperSlabRange commit_step(Reservation& home, size_t step);
   bool reserve(Reservation& home, Bytes size);
   bool add_reservation();
   bool map_metadata(Reservation& home, Bytes size);

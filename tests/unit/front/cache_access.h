@@ -36,9 +36,13 @@ struct InboxName {
 struct PatienceName {
   friend constexpr auto member_of(PatienceName);
 };
+struct ShortPlacesName {
+  friend constexpr auto member_of(ShortPlacesName);
+};
 struct LastTickName {
   friend constexpr auto member_of(LastTickName);
 };
+template struct Expose<ShortPlacesName, &ThreadCache::short_places_>;
 template struct Expose<LastTickName, &ThreadCache::last_tick_>;
 template struct Expose<PatienceName, &ThreadCache::slow_paths_left_>;
 template struct Expose<TickName, &ThreadCache::tick>;
@@ -65,6 +69,9 @@ inline void keep_quiet(ThreadCache& cache) {
 
 inline auto& class_state(ThreadCache& cache, ClassIndex c) {
   return (cache.*member_of(ClassesName()))[c.count()];
+}
+inline void** short_place_of(ThreadCache& cache, ClassIndex c) {
+  return cache.*member_of(ShortPlacesName()) + stack_layout(c).short_place;
 }
 inline uint32_t capacity_of(ThreadCache& cache, ClassIndex c) {
   return class_state(cache, c).capacity;

@@ -223,6 +223,49 @@ TEST_F(ClassStack, ATopThatStayedBehindIsMended) {
   }
 }
 
+// A handler met the fence and set the tripwire where the interrupted push was about to write: the push
+// then stores its block over the wall.
+TEST_F(ClassStack, ABlockInPlaceOfATripwireStays) {
+  Owned cache;
+  fill_to(*cache, kClass, 9);
+  tick(*cache);  // the close watch: a fence at the top, a tripwire right above
+  auto& state = class_state(*cache, kClass);
+  void*& place = state.bottom[1 + state.tripwire];
+  ASSERT_TRUE(state.tripwire != 0 && is_wall(place));
+  void** top = cache->tops[kClass.count()];
+  ASSERT_EQ(&place, top + 1) << "one push may be in flight";
+  std::vector<void*> blocks;
+  bool zero = false;
+  for (int i = 0; i < 2; ++i) blocks.push_back(cache->borrow_block(kClass, &zero));
+  top[0] = blocks[0];
+  place = blocks[1];
+  cache->tops[kClass.count()] = top + 2;
+  std::vector<void*> all = get_many(*cache, kClass, 40);
+  const std::set<void*> distinct(all.begin(), all.end());
+  EXPECT_TRUE(distinct.contains(blocks[0]) && distinct.contains(blocks[1])) << "neither is lost";
+  put_all(*cache, all);
+}
+
+// The same for a large block of another owner, which is put on the stack without a visit of its own.
+TEST_F(ClassStack, ARemoteLargeBlockMendsTheStackItComesTo) {
+  constexpr ClassIndex kLarge(kFirstLargeClass);
+  Owned other;
+  Owned cache;
+  std::vector<void*> theirs = get_many(*other, kLarge, 4);
+  for (int round = 0; round < 4; ++round) {
+    std::vector<void*> blocks = get_many(*cache, kLarge, 20);
+    put_all(*cache, blocks);
+  }
+  auto& state = class_state(*cache, kLarge);
+  ASSERT_NE(state.long_place, nullptr);
+  const uint64_t on_stack = depth_of(*cache, kLarge);
+  // A pop that was interrupted leaves the top in the short place.
+  cache->tops[kLarge.count()] = test::short_place_of(*cache, kLarge) + 1;
+  put_all(*cache, theirs);
+  EXPECT_EQ(live(), on_stack);
+  forgive(on_stack);
+}
+
 // As above, but the stack is where it was. Entries above the true top may be given out again, yet never
 // what is no block: a wall, a NULL. In a child, which the damage leaves with.
 TEST_F(ClassStack, NoEndOfAStackIsGivenOutAsABlock) {

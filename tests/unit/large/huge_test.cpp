@@ -26,7 +26,7 @@ class Blocks {
   HugeBlocks& operator*() { return blocks_; }
 
   char* get(size_t size, bool* zero, Bytes alignment = kPlain) {
-    return static_cast<char*>(blocks_.allocate(Bytes(size), alignment, zero));
+    return static_cast<char*>(blocks_.allocate(Bytes(size), alignment, HugeBlocks::FromSlots::kAllowed, zero));
   }
 
  private:
