@@ -85,6 +85,13 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
                   --command $<TARGET_FILE:hakmem_cli>)
 endif()
 
+# The real compiler is the preset's; training is short, compiling the library twice takes most of the time.
+if(HAKMEM_RELEASE_TESTS AND NOT HAKMEM_PGO)
+  hakmem_add_test(pgo cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/pgo_test.py
+                  --compiler $<IF:$<CXX_COMPILER_ID:GNU>,gcc,clang>)
+  set_tests_properties(pgo PROPERTIES TIMEOUT 600)
+endif()
+
 # Only an optimised build has the shape that the limits are about, and a profile may change it.
 if(HAKMEM_RELEASE_TESTS)
   set(hot_path ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py)
