@@ -87,8 +87,11 @@ endif()
 
 # The real compiler is the preset's; training is short, compiling the library twice takes most of the time.
 if(HAKMEM_RELEASE_TESTS AND NOT HAKMEM_PGO)
-  hakmem_add_test(pgo cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/pgo_test.py
-                  --compiler $<IF:$<CXX_COMPILER_ID:GNU>,gcc,clang>)
+  set(compiler_name clang)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(compiler_name gcc)
+  endif()
+  hakmem_add_test(pgo cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/pgo_test.py --compiler ${compiler_name})
   set_tests_properties(pgo PROPERTIES TIMEOUT 600)
 endif()
 
