@@ -1,7 +1,7 @@
 # The front door. Everything is built by CMake presets into build/<preset>.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test figures clean
+.PHONY: help run build test figures clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
 
 BUILD := build/release
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
@@ -11,7 +11,7 @@ unexport CMD
 export RUN_UNDER_HAKMEM := $(value CMD)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## compare real programs under the system's malloc and hakmem; CMD="..." runs a command under hakmem
 	@if [[ -n "$$RUN_UNDER_HAKMEM" ]]; then \
@@ -32,6 +32,25 @@ test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 figures: build ## measure beside other allocators, and judge the gates
 	@cmake --build $(BUILD) --target bench/all
 	@$(BUILD)/hakmem bench compare --gates --rounds 5
+
+# COMPILER=clang does the same with clang++. The five workloads, their limit and the checks are in scripts/pgo.
+COMPILER ?= gcc
+
+pgo-tiny-profile: pgo-packages ## PGO 1: build a libhakmem.so that counts, into build/pgo-profile-gcc (COMPILER=clang: clang)
+	@scripts/pgo profile --compiler $(COMPILER)
+
+pgo-tiny-collect: ## PGO 2: run five training workloads, 30 s each at most, and verify what they counted
+	@scripts/pgo collect --compiler $(COMPILER)
+
+pgo-tiny-build: ## PGO 3: compile libhakmem.so with that, into build/pgo-gcc
+	@scripts/pgo build --compiler $(COMPILER)
+
+pgo-tiny-full: pgo-packages ## PGO 1 to 3, then the gain over release, on trained rows and on others
+	@scripts/pgo full --compiler $(COMPILER)
+
+.PHONY: pgo-packages
+pgo-packages:
+	@scripts/install_packages $(if $(filter clang,$(COMPILER)),test,run)
 
 clean: ## remove everything that was built
 	@rm -rf build compile_commands.json

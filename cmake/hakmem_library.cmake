@@ -26,6 +26,10 @@ set_property(SOURCE ${PROJECT_SOURCE_DIR}/src/api/cxx_new.cpp
              APPEND PROPERTY COMPILE_OPTIONS
                              $<$<CXX_COMPILER_ID:GNU>:-Wno-sized-deallocation>)
 
+if(HAKMEM_PGO)
+  hakmem_pgo_sources(${hakmem_all_sources})
+endif()
+
 function(hakmem_add_objects name)
   add_library(${name} OBJECT ${ARGN})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)

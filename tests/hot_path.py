@@ -1,140 +1,159 @@
 """hot_path.py: what a hit of malloc, free and the operators costs, read from the disassembly.
 
-A hit is a way through the function that ends in `ret` without leaving it: no call, no jump out. All
-such ways are walked (the functions are a few dozen instructions long), and each is held to the limits.
-The shortest is the small block's; malloc has a second one for blocks above 1 KiB.
+A hit is a way through the function that ends in `ret` without leaving it. All such ways are walked (the
+functions are a few dozen instructions long), and each is held to the limits. The shortest is the small
+block's; malloc has a second one for blocks above 1 KiB. The counts of both are frozen for the compilers
+in golden/hot_path.json; a change of that file comes with its reason in the same commit.
 
-  hot_path.py --library libhakmem.so            exit 1 when a limit is broken
+No trace: what the hot code refers to is the thread's front and the class table, and where it leaves is a
+slow path. So options, statistics, debug checks and the placement policy of the pool have no part in it.
+
+  hot_path.py --library libhakmem.so            exit 1 when a limit is broken or a count has changed
+  hot_path.py --library libhakmem.so --limits   the limits and traces alone: a build of another kind
   hot_path.py --library libhakmem.so --report   the counts alone
+  hot_path.py --library libhakmem.so --update   write the counts of this compiler into the golden file
+  hot_path.py --self-test                       disassemblies that are wrong in one way each
 """
 import argparse
-import re
-import subprocess
+import json
 import sys
+from pathlib import Path
 
-# function: (instructions of the shortest hit, conditional branches of any hit, stores of any hit)
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent / "shape"))
+
+from hits import COUNTS, hits, reachable  # noqa: E402
+from library import read_library  # noqa: E402
+
+GOLDEN = Path(__file__).resolve().parent / "golden" / "hot_path.json"
+
+# function: (instructions of the shortest hit, of the longest, branches and stores of any)
 LIMITS = {
-    "malloc": (16, 3, 1),
-    "free": (20, 4, 2),
-    "_Znwm": (16, 3, 1),
-    "_ZdlPv": (20, 4, 2),
+    "malloc": (16, 24, 3, 1),
+    "free": (20, 20, 4, 2),
+    "_Znwm": (16, 24, 3, 1),
+    "_ZdlPv": (20, 20, 4, 2),
+    "_ZdlPvm": (30, 32, 6, 2),
 }
-INSTRUCTIONS_OF_LONGEST_HIT = {"malloc": 24, "_Znwm": 24}
+FRONT, CLASS_TABLE = "_ZN6hakmem7t_frontE", "_ZN6hakmem15kTinyClassTableE"
+MAY_REFER_TO = {
+    "malloc": {FRONT, CLASS_TABLE},
+    "free": {FRONT},
+    "_Znwm": {FRONT, CLASS_TABLE},
+    "_ZdlPv": {FRONT},
+    # A sized delete asks whether the program replaced the plain one.
+    "_ZdlPvm": {FRONT, CLASS_TABLE, "_ZdlPv", "hakmem_own_delete"},
+}
 
-LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
-WAYS_MAX = 1000
+
+def is_slow_path(name):
+    return name.endswith(".cold") or "_slow" in name
 
 
-def disassemble(library):
-    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", library], check=True,
-                          capture_output=True, text=True).stdout
-    functions, names = {}, []
-    for line in text.splitlines():
-        head = re.match(r"^[0-9a-f]+ <(.+)>:$", line)
-        if head:
-            names = functions.setdefault(head.group(1), [])
+def forwarded(library, name):
+    """(prefix, code): a function that is only a jump to another one is that one, after the jump."""
+    code, prefix = library.code_of(name), []
+    if code and code[0].mnemonic == "jmp":
+        prefix, jump = code[:1], code[0]
+        target = library.name_of(jump.refers_to if jump.refers_to is not None else jump.target)
+        code = library.code_of(target) if target != name else None
+    return prefix, code
+
+
+def traces(library, name, prefix, code):
+    """What the hot code has to do with that it should not."""
+    inside = {instruction.address for instruction in code}
+    for instruction in [*prefix, *code]:
+        if instruction.mnemonic.startswith("call"):
+            target = instruction.target
+            yield f"{name}: calls {instruction.operands if target is None else library.name_of(target)}"
+        elif instruction.refers_to is not None:
+            found = library.name_of(instruction.refers_to)
+            if found not in MAY_REFER_TO[name]:
+                yield f"{name}: refers to {found}"
+        elif instruction.mnemonic.startswith("j"):
+            if instruction.target is None:
+                yield f"{name}: jumps to {instruction.operands}"
+            elif instruction.target not in inside:
+                found = library.name_of(instruction.target)
+                if not is_slow_path(found):
+                    yield f"{name}: leaves to {found}"
+        elif "%fs:" in instruction.operands and "%fs:(" not in instruction.operands:
+            yield f"{name}: reads {instruction.operands}"
+
+
+def broken_limits(name, rows):
+    shortest, longest, branches, stores = LIMITS[name]
+    for kind, row, most in (("shortest", rows[0], shortest), ("longest", rows[-1], longest)):
+        if row["instructions"] > most:
+            yield f"{name}: {row['instructions']} instructions of the {kind} hit, at most {most} allowed"
+    for row in rows:
+        if row["branches"] > branches or row["stores"] != stores or row["calls"] or row["locked"]:
+            yield f"{name}: a hit with {row}"
+
+
+def measure(library):
+    """(counts of the shortest and longest hit by function, what is wrong)."""
+    shape, wrong = {}, []
+    for name in LIMITS:
+        prefix, code = forwarded(library, name)
+        rows = hits(code, prefix) if code else []
+        if not rows:
+            wrong.append(f"{name}: no way through it ends in ret")
             continue
-        found = LINE.match(line)
-        if found and isinstance(names, list):
-            operands = found.group(3).split("#")[0].split("<")[0].strip()
-            names.append((int(found.group(1), 16), found.group(2), operands))
-    return functions
+        shape[name] = {"shortest": rows[0], "longest": rows[-1]}
+        wrong += broken_limits(name, rows)
+        wrong += traces(library, name, prefix, reachable(code))
+    return shape, wrong
 
 
-def aliases_of(library):
-    """Names of one address: objdump heads a function with only one of them."""
-    text = subprocess.run(["readelf", "-Ws", library], check=True, capture_output=True, text=True).stdout
-    address = {}
-    for line in text.splitlines():
-        parts = line.split()
-        if len(parts) >= 8 and parts[3] == "FUNC" and parts[1] != "0000000000000000":
-            address[parts[7].split("@")[0]] = int(parts[1], 16)
-    return address
+def changed(golden, shape):
+    for name, kinds in shape.items():
+        for kind, row in kinds.items():
+            before = golden.get(name, {}).get(kind, {})
+            for what in COUNTS:
+                if row[what] != before.get(what):
+                    yield f"{name}: {row[what]} {what} of the {kind} hit, {before.get(what)} in {GOLDEN.name}"
 
 
-def is_store(mnemonic, operands):
-    """AT&T: the last operand is the destination. test and cmp only read."""
-    if mnemonic.startswith(("test", "cmp", "nop", "lea", "j", "prefetch")):
-        return False
-    return operands.endswith(")") and not operands.endswith("(%rip)") and mnemonic != "call"
-
-
-def hits(code):
-    """Every way from the first instruction to a ret inside the function."""
-    place = {address: i for i, (address, _, _) in enumerate(code)}
-    found = []
-
-    def walk(i, way, branches):
-        while True:
-            if len(found) > WAYS_MAX or i is None or i >= len(code) or len(way) > 200:
-                return
-            _, mnemonic, operands = code[i]
-            if mnemonic.startswith(("nop", "cs", "data16", "xchg")) and "%ax,%ax" in operands:
-                i += 1
-                continue
-            way = way + [code[i]]
-            if mnemonic.startswith("ret"):
-                found.append((way, branches))
-                return
-            if mnemonic == "call":
-                return
-            if mnemonic.startswith("j"):
-                target = re.match(r"^\*", operands) or int(operands.split()[0], 16)
-                inside = place.get(target) if isinstance(target, int) else None
-                if mnemonic == "jmp":
-                    i = inside
-                    continue
-                branches += 1
-                walk(inside, way, branches)
-            i += 1
-
-    walk(0, [], 0)
-    return found
-
-
-def measure(code):
-    ways = hits(code)
-    rows = []
-    for way, branches in ways:
-        rows.append({
-            "instructions": len(way),
-            "branches": branches,
-            "stores": sum(is_store(m, o) for _, m, o in way),
-            "locked": sum(m == "lock" or m.startswith("xchg") for _, m, o in way),
-        })
-    return sorted(rows, key=lambda row: row["instructions"])
+def text_of(golden):
+    """One line for each hit, so that a change of one is a change of one line."""
+    compilers = []
+    for compiler, shape in sorted(golden.items()):
+        functions = [f"    {json.dumps(name)}: {{\n" + ",\n".join(
+            f"      {json.dumps(kind)}: {json.dumps(row)}" for kind, row in kinds.items()) + "}"
+            for name, kinds in shape.items()]
+        compilers.append(f"  {json.dumps(compiler)}: {{\n" + ",\n".join(functions) + "}")
+    return "{\n" + ",\n".join(compilers) + "\n}\n"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", default="build/release/libhakmem.so")
+    parser.add_argument("--limits", action="store_true")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--update", action="store_true")
+    parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
-    functions, addresses = disassemble(arguments.library), aliases_of(arguments.library)
-    by_address = {code[0][0]: code for code in functions.values() if code}
-    bad = []
-    for name, (most, branches, stores) in LIMITS.items():
-        code = functions.get(name) or by_address.get(addresses.get(name))
-        rows = measure(code) if code else []
-        if not rows:
-            bad.append(f"{name}: no way through it ends in ret")
-            continue
-        for kind, row in (("shortest hit", rows[0]), ("longest hit", rows[-1])):
-            print(f"{name:8} {kind:12} {row['instructions']:3} instructions {row['branches']} branches "
-                  f"{row['stores']} stores {row['locked']} locked")
-        if rows[0]["instructions"] > most:
-            bad.append(f"{name}: {rows[0]['instructions']} instructions, at most {most} allowed")
-        longest = INSTRUCTIONS_OF_LONGEST_HIT.get(name, most)
-        if rows[-1]["instructions"] > longest:
-            bad.append(f"{name}: {rows[-1]['instructions']} instructions, at most {longest} allowed")
-        for row in rows:
-            if row["branches"] > branches or row["stores"] != stores or row["locked"]:
-                bad.append(f"{name}: a hit with {row}")
-    if arguments.report:
-        return 0 if not bad else 1
-    for line in bad:
+    if arguments.self_test:
+        import self_test
+        return self_test.run(measure, changed)
+    library = read_library(arguments.library)
+    shape, wrong = measure(library)
+    for name, kinds in shape.items():
+        for kind, row in kinds.items():
+            print(f"{name:8} {kind:8} hit: " + ", ".join(f"{row[what]} {what}" for what in COUNTS))
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if arguments.update and not wrong:
+        GOLDEN.write_text(text_of(golden | {library.compiler: shape}))
+    elif not arguments.limits and not arguments.report:
+        if library.compiler in golden:
+            wrong += changed(golden[library.compiler], shape)
+        else:
+            print(f"no golden counts for {library.compiler}, only the limits are checked")
+    for line in wrong:
         print(f"FAIL {line}")
-    return 1 if bad else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -90,10 +90,37 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
                   --command $<TARGET_FILE:hakmem_cli>)
 endif()
 
-# Only an optimised build has the shape that the limits are about.
+# The real compiler is the preset's; training is short, compiling the library twice takes most of the time.
+if(HAKMEM_RELEASE_TESTS AND NOT HAKMEM_PGO)
+  set(compiler_name clang)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(compiler_name gcc)
+  endif()
+  hakmem_add_test(pgo cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/pgo_test.py --compiler ${compiler_name})
+  set_tests_properties(pgo PROPERTIES TIMEOUT 600)
+endif()
+
+# Only an optimised build has the shape that the limits are about, and a profile may change it.
 if(HAKMEM_RELEASE_TESTS)
-  hakmem_add_test(hot_path link ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py
-                  --library $<TARGET_FILE:hakmem>)
+  set(hot_path ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py)
+  if(HAKMEM_PGO)
+    hakmem_add_test(hot_path link ${hot_path} --library $<TARGET_FILE:hakmem> --limits)
+  else()
+    hakmem_add_test(hot_path link ${hot_path} --library $<TARGET_FILE:hakmem>)
+  endif()
+  hakmem_add_test(hot_path_self_test link ${hot_path} --self-test)
+  # The other compiler's hot paths are frozen, too: this builds its library, nothing else.
+  find_program(HAKMEM_CLANG clang DOC "The second compiler")
+  find_program(HAKMEM_CLANGXX clang++ DOC "The second compiler")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND HAKMEM_CLANG AND HAKMEM_CLANGXX AND NOT HAKMEM_PGO)
+    set(folder ${PROJECT_BINARY_DIR}/hot_path_clang)
+    hakmem_add_test(hot_path_clang link ${CMAKE_CTEST_COMMAND}
+                    --build-and-test ${PROJECT_SOURCE_DIR} ${folder}
+                    --build-generator ${CMAKE_GENERATOR} --build-target libhakmem.so
+                    --build-options -DCMAKE_C_COMPILER=${HAKMEM_CLANG} -DCMAKE_CXX_COMPILER=${HAKMEM_CLANGXX}
+                                    -DBUILD_TESTING=OFF
+                    --test-command ${hot_path} --library ${folder}/libhakmem.so)
+  endif()
 endif()
 
 set(runner ${hakmem_tests}/programs/run.py)
