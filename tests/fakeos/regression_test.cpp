@@ -9,6 +9,7 @@
 #include "superslab/meta_arena.h"
 #include "pool/shared_pool.h"
 #include "large/huge.h"
+#include "heap/inside.h"
 #include "observe/invariants.h"
 
 #include "hakmem/hakmem.h"
@@ -162,6 +163,49 @@ TEST(Regression, AHugeBlockIsHadFromSuperSlabsWhenNoMappingIs) {
     HeapWalk walk;
     EXPECT_STREQ(check_heap(Threads::kStopped, &walk), nullptr);
     EXPECT_EQ(walk.live_blocks(), 0U);
+  });
+}
+
+// What was committed on the way to a refusal once stayed, and nobody else could have it.
+TEST(Regression, ARefusedHugeBlockUsesNothingUp) {
+  in_child("mappings are refused", [] {
+    set_options(Shape::kDefault);
+    EXPECT_NE(hak_malloc(1), nullptr);
+    const Bytes committed = registry().committed();
+    arm(from(Call::kMap, 0));
+    EXPECT_EQ(hak_malloc(size_t{1} << 30), nullptr) << "memory is short, for there is no limit";
+    EXPECT_EQ(registry().committed(), committed);
+    Script both = from(Call::kMap, 0);
+    both.kinds |= bit_of(Call::kCommit);
+    arm(both);
+    EXPECT_EQ(hak_malloc(size_t{100} << 20), nullptr);
+    EXPECT_EQ(registry().committed(), committed);
+    arm(from(Call::kMap, 0));
+    EXPECT_NE(hak_malloc(size_t{100} << 20), nullptr);
+    EXPECT_GT(registry().committed(), committed);
+    EXPECT_LE(registry().committed(), committed + mib(102)) << "what was missing, and no more";
+  });
+}
+
+// A handler that interrupted its own thread in the pool once waited for that lock for ever.
+TEST(Regression, AHandlersHugeBlockInSlotsWaitsForThePool) {
+  in_child("freed under the pool's lock", [] {
+    set_options(Shape::kDefault);
+    give_back(take_slots(10 * kSlotsPerSuperSlab));
+    arm(from(Call::kMap, 0));
+    void* block = hak_malloc(size_t{5} << 20);
+    EXPECT_NE(block, nullptr);
+    {
+      const Inside inside;
+      EXPECT_EQ(hak_malloc(size_t{3} << 20), nullptr);
+      EXPECT_EQ(hak_realloc(block, size_t{9} << 20), nullptr);
+      EXPECT_EQ(hak_realloc(block, size_t{4} << 20), block) << "it is large enough";
+      const os::LockGuard in_the_pool(pool().lock());
+      hak_free(block);
+    }
+    EXPECT_EQ(huge_blocks().stats().in_slots, mib(5));
+    hak_free(hak_malloc(100));
+    EXPECT_EQ(huge_blocks().stats().in_slots, Bytes(0)) << "freed at the end of the next slow path";
   });
 }
 
