@@ -148,8 +148,9 @@ void deallocate_ours(uint32_t tag, void* block) {
     return;
   }
   const uint32_t size_class = tag ^ cache->tag;
-  if (size_class < kClasses && cache->push(ClassIndex(size_class), block)) return;
   {
+    // Not even a push before this: the block may be one that a handler freed, of a size that nobody but
+    // handlers uses, and another handler may come.
     const SlowPath slow(cache);
     if (size_class < kClasses) {
       cache->deallocate(ClassIndex(size_class), block);
