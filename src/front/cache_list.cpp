@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "os/process.h"
 #include "superslab/meta_arena.h"
 #include "front/message.h"
 #include "front/thread_cache.h"
@@ -32,7 +33,7 @@ ThreadCache* CacheList::take_over() {
     cache = parked_first_;
     if (cache == nullptr) return create();
     parked_first_ = cache->parked_next;
-    parked_count_.fetch_sub(1, std::memory_order_relaxed);
+    note_unlinked(cache);
   }
   os::LockGuard own(cache->lock());
   cache->set_parked(false);
@@ -41,6 +42,7 @@ ThreadCache* CacheList::take_over() {
 
 void CacheList::park(ThreadCache* cache) {
   cache->set_owner_thread(0);
+  cache->parked_since = os::now_coarse();
   {
     os::LockGuard own(cache->lock());
     cache->set_parked(true);
@@ -55,6 +57,42 @@ void CacheList::link_parked(ThreadCache* cache) {
   cache->parked_next = parked_first_;
   parked_first_ = cache;
   parked_count_.fetch_add(1, std::memory_order_relaxed);
+  if (!cache->retired()) unretired_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Under lock_.
+void CacheList::note_unlinked(const ThreadCache* cache) {
+  parked_count_.fetch_sub(1, std::memory_order_relaxed);
+  if (!cache->retired()) unretired_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+// Whoever unlinks a parked cache owns it, as a thread that takes it over does.
+ThreadCache* CacheList::unlink_unretired(Milliseconds until) {
+  os::LockGuard guard(lock_);
+  settle_orphans();
+  for (ThreadCache** link = &parked_first_; *link != nullptr; link = &(*link)->parked_next) {
+    ThreadCache* cache = *link;
+    if (cache->retired() || cache->parked_since > until) continue;
+    *link = cache->parked_next;
+    note_unlinked(cache);
+    // The child of a fork in between settles it as an orphan.
+    cache->set_owner_thread(os::thread_identity());
+    return cache;
+  }
+  return nullptr;
+}
+
+void CacheList::retire_parked(Milliseconds until, uint32_t at_most) {
+  while (at_most-- != 0 && unretired_.load(std::memory_order_relaxed) != 0) {
+    ThreadCache* cache = unlink_unretired(until);
+    if (cache == nullptr) return;
+    cache->retire();
+    cache->set_owner_thread(0);
+    os::LockGuard guard(lock_);
+    link_parked(cache);
+    // A sender may have left mail to the list while the cache was not on it.
+    if (cache->has_mail()) note_mail();
+  }
 }
 
 ThreadCache* CacheList::any_parked() {
@@ -81,6 +119,11 @@ bool CacheList::adopt(ClassIndex size_class, ThreadCache* adopter) {
 }
 
 void CacheList::drain_parked() {
+  drain_mail();
+  retire_parked(os::now_coarse(), UINT32_MAX);
+}
+
+void CacheList::drain_mail() {
   // relaxed: a hint, set again by whoever finds mail it could not drain.
   if (!mail_waits_.exchange(false, std::memory_order_relaxed)) return;
   // One chain of what was adopted meanwhile, returned when no lock is held.
@@ -105,14 +148,18 @@ void CacheList::drain_parked() {
 void CacheList::settle_orphans() {
   if (!orphans_) return;
   orphans_ = false;
-  for_each([](ThreadCache& cache) {
-    if (cache.is_orphan()) cache.settle_orphan();
+  for_each([this](ThreadCache& cache) {
+    if (!cache.is_orphan()) return;
+    const bool counted = !cache.retired();
+    cache.settle_orphan();
+    if (counted) unretired_.fetch_sub(1, std::memory_order_relaxed);
   });
 }
 
 void CacheList::park_all_but(uintptr_t owner_thread) {
   parked_first_ = nullptr;
   parked_count_.store(0, std::memory_order_relaxed);
+  unretired_.store(0, std::memory_order_relaxed);
   for (std::atomic<int32_t>& count : adoptable_) count.store(0, std::memory_order_relaxed);
   for_each([&](ThreadCache& cache) {
     if (cache.owner_thread() == owner_thread) return;

@@ -2,9 +2,8 @@
 //
 // Responsibility  Find the cache a tag names; hand parked caches to new threads and their slabs to
 //                 live caches.
-// Contract        A cache keeps its id for ever. A parked cache belongs to the list; take_over()
-// gives
-//                 it to one thread. adoptable() counts the listed slabs of parked caches. Lock rank
+// Contract        A cache keeps its id for ever. A parked cache belongs to the list; take_over() gives
+//                 it to one thread, with its kept slabs if it was not retired. adoptable() counts the listed slabs of parked caches. Lock rank
 //                 kList; a parked cache's lock is only tried while it is held (fork excepted).
 // Observable      count(), parked(), adoptable().
 // Composable      ThreadCache, meta_arena. Used by ThreadCache (adopt), heap (lifecycle), observe.
@@ -12,6 +11,7 @@
 
 #include <atomic>
 
+#include "base/units.h"
 #include "os/lock.h"
 #include "config/size_class.h"
 
@@ -29,7 +29,7 @@ class CacheList {
   // A parked cache, else a new one; nullptr when the system refuses.
   ThreadCache* take_over();
 
-  // The cache is retired and its thread forgets it.
+  // The cache has left or is retired, and its thread forgets it.
   void park(ThreadCache* cache);
 
   // For a thread without a cache: one that stays parked, locked by the caller's later calls.
@@ -38,7 +38,12 @@ class CacheList {
   // Moves a partly free slab of some parked cache to the adopter's list; false when there is none.
   bool adopt(ClassIndex size_class, ThreadCache* adopter);
 
-  // Mail of parked caches goes into their bitmaps, where note_mail() says that there may be some.
+  // Parked caches have what they were left with for the next thread; those parked up to then, and
+  // `at_most` of them, give it up.
+  void retire_parked(Milliseconds until, uint32_t at_most);
+
+  // All that parked caches can give goes home: their mail, where note_mail() says that there may be
+  // some, and their stacks.
   void drain_parked();
   void note_mail() { mail_waits_.store(true, std::memory_order_relaxed); }
 
@@ -73,6 +78,9 @@ class CacheList {
 
   ThreadCache* create();
   void link_parked(ThreadCache* cache);
+  void note_unlinked(const ThreadCache* cache);
+  void drain_mail();
+  ThreadCache* unlink_unretired(Milliseconds until);
   void settle_orphans();
 
   os::Lock lock_{os::LockRank::kList};
@@ -81,6 +89,8 @@ class CacheList {
   std::atomic<uint32_t> count_{0};
   std::atomic<uint32_t> parked_count_{0};
   ThreadCache* parked_first_ = nullptr;
+  // Parked ones that are not retired. Changed under lock_; relaxed, a hint for those who do not hold it.
+  std::atomic<uint32_t> unretired_{0};
   bool orphans_ = false;  // in the child of fork, until somebody needs a parked cache
   std::atomic<bool> mail_waits_{false};
   std::atomic<int32_t> adoptable_[kClasses] = {};

@@ -52,6 +52,7 @@ void ThreadCache::materialise(ClassIndex c) {
   void** place = short_place(c);
   memset(place, 0, (short_entries(c) + kEndWords) * sizeof(void*));
   build_ends(place, short_entries(c));
+  retired_ = false;
   os::LockGuard guard(lock_);
   state.bottom = place;
   set_depth(c, 0);
@@ -253,6 +254,7 @@ void ThreadCache::settle_orphan() {
     if (message != no_message() && message->count != 0) --message->count;
   }
   send_all();
+  retired_ = true;
 }
 
 Bytes ThreadCache::cached_bytes() const {

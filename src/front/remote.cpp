@@ -174,9 +174,10 @@ void ThreadCache::keep_strays(Message* message, Slab** released) {
       message->blocks[strays++] = block;
       continue;
     }
-    if (Slab* done = put_one(block); done != nullptr) {
-      done->next = *released;
-      *released = done;
+    Slab* slab = slab_of_mine(block);
+    if (put_into(slab, block)) {
+      slab->next = *released;
+      *released = slab;
     }
   }
   message->count = strays;

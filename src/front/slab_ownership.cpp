@@ -23,53 +23,62 @@ void ThreadCache::put_blocks(void** blocks, uint32_t count) {
   Slab* released = nullptr;
   {
     os::LockGuard guard(lock_);
+    Slab* slab = nullptr;  // the last block's: often the next one's too
     for (uint32_t i = 0; i < count; ++i) {
       if (i + kPrefetchAhead < count) {
         const uintptr_t later = reinterpret_cast<uintptr_t>(blocks[i + kPrefetchAhead]);
         if (registry().primary().holds(later)) __builtin_prefetch(registry().slot_of(later), 1);
       }
       if (!is_block(blocks[i])) [[unlikely]] continue;  // where a stale top left a gap
-      if (Slab* done = put_one(blocks[i]); done != nullptr) {
-        done->next = released;
-        released = done;
+      if (slab == nullptr || !slab->covers(reinterpret_cast<uintptr_t>(blocks[i]))) {
+        slab = slab_of_mine(blocks[i]);
+      }
+      if (put_into(slab, blocks[i])) {
+        slab->next = released;
+        released = slab;
+        slab = nullptr;
       }
     }
   }
   release_chain(released);
 }
 
-// Under lock(). Returns a slab that is to be released once the lock is free.
-Slab* ThreadCache::put_one(void* block) {
+// Under lock(). The block must lie in a slab of this cache.
+Slab* ThreadCache::slab_of_mine(const void* block) const {
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
-  const uint32_t block_tag = registry().tag_of_acquire(address);
+  const Reservation* home = registry().find(address);
+  const uint32_t block_tag = home == nullptr ? kUnusedTag : Registry::tag_acquire(*home, address);
   if ((block_tag ^ tag) >= kClasses) report_wrong_tag(block_tag, block);
-  Slab* slab = registry().slot_of(address)->head();
-  const uint32_t index = block_starting_at(*slab, address);
+  return home->slot_at(home->offset_of(address)).head();
+}
+
+// Under lock(). True when the slab is detached and to be released once the lock is free.
+bool ThreadCache::put_into(Slab* slab, void* block) {
+  const uint32_t index = block_starting_at(*slab, reinterpret_cast<uintptr_t>(block));
   if (index == kNoBlock) report_misuse(Misuse::kInteriorFree, block);
   if (!put_block(*slab, index)) report_misuse(Misuse::kDoubleFree, block);
   return after_put(slab);
 }
 
-// Under lock(). One wholly free slab of each class stays for the next refill.
-Slab* ThreadCache::after_put(Slab* slab) {
-  if (slab->blocks == 1) {
-    pool().detach(slab);
-    stats_.slabs_released.add(1);
-    return slab;
+// Under lock(), the slab has a free block more. One wholly free slab of each class stays for the next
+// refill; true when this one does not.
+bool ThreadCache::after_put(Slab* slab) {
+  if (slab->blocks != 1) {
+    if (!slab->listed) list(slab, false);
+    if (!slab->all_free()) [[likely]] return false;
+    ClassState& state = state_of(slab->class_index());
+    if (state.kept == slab) return false;
+    // relaxed: under lock().
+    const bool parked = parked_.load(std::memory_order_relaxed);
+    if (!parked && (state.kept == nullptr || !state.kept->all_free())) {
+      state.kept = slab;
+      return false;
+    }
+    unlist(slab);
   }
-  ClassState& state = state_of(slab->class_index());
-  if (!slab->listed) list(slab, false);
-  if (!slab->all_free() || state.kept == slab) return nullptr;
-  // relaxed: under lock().
-  const bool parked = parked_.load(std::memory_order_relaxed);
-  if (!parked && (state.kept == nullptr || !state.kept->all_free())) {
-    state.kept = slab;
-    return nullptr;
-  }
-  unlist(slab);
   pool().detach(slab);
   stats_.slabs_released.add(1);
-  return slab;
+  return true;
 }
 
 void ThreadCache::list(Slab* slab, bool in_front) {
@@ -116,13 +125,16 @@ void ThreadCache::release_kept_slabs(KeptSlabs which) {
 
 // False when the block's slab belongs to another cache by now.
 bool ThreadCache::return_block(void* block) {
-  Slab* released;
+  Slab* released = nullptr;
   {
     os::LockGuard guard(lock_);
     const uint32_t block_tag = registry().tag_of_acquire(reinterpret_cast<uintptr_t>(block));
     if (tag_owner(block_tag) != id_) return false;
-    released = put_one(block);
-    if (released != nullptr) released->next = nullptr;
+    Slab* slab = slab_of_mine(block);
+    if (put_into(slab, block)) {
+      slab->next = nullptr;
+      released = slab;
+    }
   }
   release_chain(released);
   return true;

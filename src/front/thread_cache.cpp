@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "config/config.h"
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
 
@@ -192,18 +193,28 @@ void ThreadCache::flush(ClassIndex c, uint32_t keep) {
   stats_.flushes.add(1);
 }
 
-void ThreadCache::trim() {
+void ThreadCache::give_up_blocks() {
   send_all();
   return_strays(drain_inbox(true));
   for (uint32_t i = 0; i < kClasses; ++i) empty_stack_of(ClassIndex(i));
+}
+
+void ThreadCache::trim() {
+  give_up_blocks();
   release_kept_slabs(KeptSlabs::kAll);
+}
+
+void ThreadCache::leave() {
+  give_up_blocks();
+  exit_round_taken_ = false;
+  if (config().decay_ms == 0) retire();
 }
 
 void ThreadCache::retire() {
   trim();
   for (uint32_t i = 0; i < kClasses; ++i) drop_stack(ClassIndex(i));
   near_ = nullptr;
-  exit_round_taken_ = false;
+  retired_ = true;
 }
 
 // Another thread may own this cache by now, so only what the lock protects is touched.

@@ -66,8 +66,13 @@ class ThreadCache : public CacheFront {
   // A block whose tag names another cache.
   void deallocate_remote(uint32_t tag, void* block);
 
-  // Sends messages, empties the stacks and gives their memory back. Afterwards the cache may park.
+  // Sends messages and empties the stacks. Afterwards the cache may park; the places of the stacks and
+  // the kept slabs are the next thread's.
+  void leave();
+
+  // Gives those back too. The caller owns the cache: it is parked and off the list, or its thread has left.
   void retire();
+  bool retired() const { return retired_; }
 
   // Gives back what nobody needs now: cached blocks, empty slabs, mail. The cache stays in use, and its
   // stacks where they are.
@@ -98,6 +103,7 @@ class ThreadCache : public CacheFront {
   // cache owns by now.
   Message* drain_inbox(bool wait);
   static void return_strays(Message* strays);
+  bool has_mail() const { return inbox_.has_mail(); }
 
   // Takes one block past the stacks, for a thread that has no cache any more; nullptr when none.
   void* borrow_block(ClassIndex size_class, bool* zero);
@@ -135,8 +141,9 @@ class ThreadCache : public CacheFront {
   // Bytes of blocks on the stacks when they last met a slow path.
   Bytes cached_bytes() const;
 
-  // The cache list's own links; see CacheList.
+  // The cache list's own; see CacheList.
   ThreadCache* parked_next = nullptr;
+  Milliseconds parked_since;
 
  private:
   struct ClassState {
@@ -174,11 +181,13 @@ class ThreadCache : public CacheFront {
   uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
   void put_on_stack(ClassIndex c, void* block);
   void flush(ClassIndex c, uint32_t keep);
+  void give_up_blocks();
 
   // slab_ownership.cpp: blocks come home, slabs come and go.
   void put_blocks(void** blocks, uint32_t count);
-  Slab* put_one(void* block);
-  Slab* after_put(Slab* slab);
+  Slab* slab_of_mine(const void* block) const;
+  bool put_into(Slab* slab, void* block);
+  bool after_put(Slab* slab);
   void list(Slab* slab, bool in_front);
   void unlist(Slab* slab);
   static void release_chain(Slab* chain);
@@ -235,6 +244,7 @@ class ThreadCache : public CacheFront {
   uintptr_t owner_thread_ = 0;
   bool ticked_ = false;
   bool exit_round_taken_ = false;
+  bool retired_ = true;  // no stack has a place, and no slab is kept
   // sync: parked. Written under lock_. A sender pushes its message, then looks here; the parker
   // writes here, then looks for mail: seq_cst on both sides, so that one of them sees the other.
   std::atomic<bool> parked_{false};

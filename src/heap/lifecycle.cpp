@@ -61,7 +61,7 @@ void on_thread_exit(void* value) {
   ThreadCache* cache = static_cast<ThreadCache*>(value);
   if (cache->take_exit_round() && pthread_setspecific(g_key, cache) == 0) return;
   t_front = const_cast<CacheFront*>(&kBusyFront);
-  cache->retire();
+  cache->leave();
   cache_list().park(cache);
   t_front = const_cast<CacheFront*>(&kDepartedFront);
 }

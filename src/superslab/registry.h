@@ -87,8 +87,10 @@ class Registry {
   // sync: adoption. acquire pairs with the release in set_tags(): the former owner is done with it.
   uint32_t tag_of_acquire(uintptr_t address) const {
     const Reservation* home = find(address);
-    if (home == nullptr) return kUnusedTag;
-    return home->tag_word(home->offset_of(address)).load(std::memory_order_acquire);
+    return home == nullptr ? kUnusedTag : tag_acquire(*home, address);
+  }
+  static uint32_t tag_acquire(const Reservation& home, uintptr_t address) {
+    return home.tag_word(home.offset_of(address)).load(std::memory_order_acquire);
   }
 
   // Tags `slots` slots from `base` on. sync: adoption. The fast path reads relaxed: it only

@@ -33,6 +33,10 @@ struct alignas(64) Slab {
   uint32_t words() const { return (blocks + 63u) / 64u; }
   bool all_free() const { return free_count == blocks; }
 
+  bool covers(uintptr_t address) const {
+    return address - base < size_t{slots} << kSlotShift;
+  }
+
   Slab* head() { return this - head_distance; }
 
   uintptr_t block_address(uint32_t index) const {

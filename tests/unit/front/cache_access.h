@@ -124,12 +124,17 @@ class Owned {
   ThreadCache& operator*() { return *cache_; }
   ThreadCache* operator->() { return cache_; }
 
-  // The thread exits.
+  // The thread exited a while ago.
   ThreadCache* leave() {
+    if (cache_ != nullptr) cache_->retire();
+    return exit();
+  }
+  // The thread exits.
+  ThreadCache* exit() {
     ThreadCache* cache = cache_;
     cache_ = nullptr;
     if (cache == nullptr) return nullptr;
-    cache->retire();
+    cache->leave();
     cache_list().park(cache);
     return cache;
   }

@@ -226,6 +226,56 @@ TEST_F(CacheListTest, MailForAParkedCacheIsDrainedByItsSender) {
   put(*sender, kept[1]);
 }
 
+TEST_F(CacheListTest, TheNextThreadFindsTheKeptSlabOfTheOneBefore) {
+  Owned first;
+  std::vector<void*> blocks = get_many(*first, kClass, 3);
+  put_all(*first, blocks);
+  ThreadCache* parked = first.exit();
+  EXPECT_FALSE(parked->retired());
+  EXPECT_EQ(depth_of(*parked, kClass), 0U) << "a slab that may be adopted has no block on a stack";
+  const uint64_t acquires = pool().stats().acquires;
+  Owned next;
+  ASSERT_EQ(&*next, parked);
+  put(*next, get(*next, kClass));
+  EXPECT_EQ(pool().stats().acquires, acquires);
+}
+
+TEST_F(CacheListTest, ParkedCachesAreRetiredWhenTheirTimeHasCome) {
+  Owned first;
+  Owned second;
+  for (Owned* owned : {&first, &second}) put(**owned, get(**owned, kClass));
+  ThreadCache* parked[] = {first.exit(), second.exit()};
+  EXPECT_EQ(cache_list().adoptable(kClass), 2);
+  const Milliseconds since = parked[0]->parked_since;
+  cache_list().retire_parked(since - Milliseconds(1), 100);
+  EXPECT_EQ(cache_list().adoptable(kClass), 2) << "not yet";
+  parked[1]->parked_since = since;
+  cache_list().retire_parked(since, 1);
+  EXPECT_EQ(cache_list().adoptable(kClass), 1) << "one at a time";
+  cache_list().retire_parked(since, 100);
+  EXPECT_EQ(cache_list().adoptable(kClass), 0);
+  for (ThreadCache* cache : parked) EXPECT_TRUE(cache->retired());
+  cache_list().retire_parked(since, 100);  // nobody is left
+}
+
+TEST_F(CacheListTest, MailSentWhileAParkedCacheRetiresIsNotForgotten) {
+  Owned sender;
+  Owned first;
+  ThreadCache* parked = &*first;
+  std::vector<void*> kept = get_many(*first, kClass, 1);
+  first.exit();
+  put(*sender, kept[0]);
+  {
+    const test::HeldElsewhere at_work(parked->lock());
+    sender->trim();
+    ASSERT_TRUE(inbox_of(*parked).has_mail());
+  }
+  cache_list().retire_parked(parked->parked_since, 100);
+  cache_list().drain_parked();
+  EXPECT_FALSE(inbox_of(*parked).has_mail());
+  EXPECT_EQ(cache_list().adoptable(kClass), 0);
+}
+
 TEST_F(CacheListTest, AThreadWithoutACacheGetsAParkedOne) {
   std::vector<std::unique_ptr<Owned>> all;
   while (cache_list().parked() != 0) all.push_back(std::make_unique<Owned>());
