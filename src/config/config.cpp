@@ -124,6 +124,7 @@ void report_bad_value(const OptionInfo& option, TextView value, bool out_of_rang
 void assign(Config& config, size_t row, uint64_t value) {
   switch (static_cast<OptionIndex>(row)) {
 #define HAKMEM_ASSIGN_boolean(name) config.name = value != 0
+#define HAKMEM_ASSIGN_auto_switch(name) config.name = static_cast<AutoSwitch>(value)
 #define HAKMEM_ASSIGN_size(name) config.name##_bytes = value
 #define HAKMEM_ASSIGN_auto_size(name) config.name##_bytes = value
 #define HAKMEM_ASSIGN_duration(name) config.name##_ms = value
@@ -135,6 +136,7 @@ void assign(Config& config, size_t row, uint64_t value) {
     break;
 #include "config/options.def"
 #undef HAKMEM_ASSIGN_boolean
+#undef HAKMEM_ASSIGN_auto_switch
 #undef HAKMEM_ASSIGN_size
 #undef HAKMEM_ASSIGN_auto_size
 #undef HAKMEM_ASSIGN_duration

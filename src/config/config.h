@@ -23,6 +23,8 @@ namespace hakmem {
 struct Config {
 #define HAKMEM_DEFAULT(type, text) parse_value(ValueType::type, text).value
 #define HAKMEM_MEMBER_boolean(name, text) bool name = HAKMEM_DEFAULT(boolean, text) != 0
+#define HAKMEM_MEMBER_auto_switch(name, text) \
+  AutoSwitch name = static_cast<AutoSwitch>(HAKMEM_DEFAULT(auto_switch, text))
 #define HAKMEM_MEMBER_size(name, text) uint64_t name##_bytes = HAKMEM_DEFAULT(size, text)
 #define HAKMEM_MEMBER_auto_size(name, text) uint64_t name##_bytes = HAKMEM_DEFAULT(auto_size, text)
 #define HAKMEM_MEMBER_duration(name, text) uint64_t name##_ms = HAKMEM_DEFAULT(duration, text)
@@ -33,6 +35,7 @@ struct Config {
 #include "config/options.def"
 #undef HAKMEM_DEFAULT
 #undef HAKMEM_MEMBER_boolean
+#undef HAKMEM_MEMBER_auto_switch
 #undef HAKMEM_MEMBER_size
 #undef HAKMEM_MEMBER_auto_size
 #undef HAKMEM_MEMBER_duration

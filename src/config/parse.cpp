@@ -6,6 +6,7 @@ namespace hakmem {
 const char* value_type_name(ValueType type) {
   switch (type) {
     case ValueType::boolean:
+    case ValueType::auto_switch:
       return "switch";
     case ValueType::size:
     case ValueType::auto_size:
@@ -24,6 +25,8 @@ const char* value_type_examples(ValueType type) {
   switch (type) {
     case ValueType::boolean:
       return "on, off";
+    case ValueType::auto_switch:
+      return "auto, on, off";
     case ValueType::size:
     case ValueType::auto_size:
       return "64k, 1.5GiB";

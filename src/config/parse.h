@@ -27,6 +27,7 @@ inline constexpr uint64_t kPpmPerUnit = 1'000'000;  // percentages are kept in p
 
 enum class ValueType : uint8_t {
   boolean,    // 0 or 1
+  auto_switch,  // an AutoSwitch
   size,       // bytes
   auto_size,  // bytes; 0 is written "automatic"
   duration,   // milliseconds; kDurationNeverMs is written "never"
@@ -138,6 +139,18 @@ constexpr Parsed parse_bool(TextView text) {
   return detail::refuse();
 }
 
+enum class AutoSwitch : uint8_t { kOff, kAuto, kOn };
+
+// A switch, or "auto" or "automatic".
+constexpr Parsed parse_auto_switch(TextView text) {
+  if (equal_ignoring_case(text, "automatic") || equal_ignoring_case(text, "auto")) {
+    return detail::accept(static_cast<uint64_t>(AutoSwitch::kAuto));
+  }
+  const Parsed on = parse_bool(text);
+  if (!on.ok) return on;
+  return detail::accept(static_cast<uint64_t>(on.value != 0 ? AutoSwitch::kOn : AutoSwitch::kOff));
+}
+
 // 4096, 64k, 2M, 1.5GiB: every prefix is a power of 1024. Bytes have no fraction.
 constexpr Parsed parse_size(TextView text) {
   const detail::Decimal number = detail::scan_decimal(text);
@@ -189,6 +202,8 @@ constexpr Parsed parse_value(ValueType type, TextView text) {
   switch (type) {
     case ValueType::boolean:
       return parse_bool(text);
+    case ValueType::auto_switch:
+      return parse_auto_switch(text);
     case ValueType::size:
       return parse_size(text);
     case ValueType::auto_size:

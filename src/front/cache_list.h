@@ -45,6 +45,8 @@ class CacheList {
   // All that parked caches can give goes home: their mail, where note_mail() says that there may be
   // some, and their stacks.
   void drain_parked();
+  // Only the mail.
+  void drain_mail();
   void note_mail() { mail_waits_.store(true, std::memory_order_relaxed); }
 
   // relaxed: a hint that saves the search.
@@ -79,7 +81,6 @@ class CacheList {
   ThreadCache* create();
   void link_parked(ThreadCache* cache);
   void note_unlinked(const ThreadCache* cache);
-  void drain_mail();
   ThreadCache* unlink_unretired(Milliseconds until);
   void settle_orphans();
 

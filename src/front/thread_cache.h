@@ -15,6 +15,7 @@
 
 #include "base/counter.h"
 #include "os/lock.h"
+#include "superslab/slab_pages.h"
 #include "pool/shared_pool.h"
 #include "front/cache_front.h"
 #include "front/message.h"
@@ -32,6 +33,14 @@ struct CacheStats {
   Counter slabs_released;
   Counter slabs_adopted;
   Counter ticks;
+};
+
+// Which pages under free blocks may go back: those of slabs that nobody uses now, or all.
+enum class Holes : bool { kQuiet, kAll };
+
+struct HoleClaim {
+  Slab* slab = nullptr;
+  PageRun run;
 };
 
 class ThreadCache : public CacheFront {
@@ -115,6 +124,15 @@ class ThreadCache : public CacheFront {
   // there is none or the cache is busy.
   bool give_for_adoption(ClassIndex size_class, ThreadCache* adopter);
 
+  // For HolePurge, under lock(). Takes the blocks on the slab's holes out of its bitmap; returns how many
+  // claims it wrote.
+  uint32_t claim_holes(Slab* slab, Holes which, HoleClaim* claims, uint32_t room);
+  // True when the slab is a kept one that nobody came back for since a pass; it is detached then.
+  bool give_up_kept(Slab* slab);
+  // Without a lock. Puts the blocks back into whichever cache owns the slab now.
+  static void return_hole(const HoleClaim& claim, bool purged);
+  static void release_chain(Slab* chain);
+
   // Empty slabs kept for the next refill go to the pool: all, or (the owner only) those of classes
   // that have not been refilled since the last call.
   enum class KeptSlabs : bool { kAll, kIdle };
@@ -190,8 +208,11 @@ class ThreadCache : public CacheFront {
   bool after_put(Slab* slab);
   void list(Slab* slab, bool in_front);
   void unlist(Slab* slab);
-  static void release_chain(Slab* chain);
   bool return_block(void* block);
+
+  // slab_holes.cpp: pages under free blocks.
+  static bool is_quiet(Slab* slab, Holes which);
+  bool take_back(const HoleClaim& claim, bool purged);
 
   // class_stack.cpp: the life of one stack.
   void materialise(ClassIndex c);

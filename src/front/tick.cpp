@@ -1,7 +1,5 @@
 // ThreadCache: bounded deferred work, on slow paths only.
 #include "os/process.h"
-#include "config/config.h"
-#include "front/cache_list.h"
 #include "front/thread_cache.h"
 
 namespace hakmem {
@@ -17,9 +15,6 @@ constexpr uint32_t kSlowPathsPerLook = 8;
 // Meetings with fences and tripwires after a tick: 0.2 % of the time at most, and enough for a program
 // of 80 000 calls a second to come by at every one of them.
 constexpr uint32_t kAttention = 4096;
-
-// Parked caches retired by one tick: some ten microseconds each.
-constexpr uint32_t kRetiredByTick = 4;
 
 }  // namespace
 
@@ -49,11 +44,6 @@ void ThreadCache::tick(Milliseconds now) {
     }
   }
   release_kept_slabs(KeptSlabs::kIdle);
-  // Freed memory like any other: what a thread left behind is kept for the decay time.
-  if (const uint64_t decay_ms = config().decay_ms; decay_ms < now.count()) {
-    cache_list().retire_parked(now - Milliseconds(decay_ms), kRetiredByTick);
-  }
-  pool().decay(now);
   ticked_ = true;
 }
 

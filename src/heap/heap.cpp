@@ -11,6 +11,8 @@
 #include "heap/foreign.h"
 #include "heap/inside.h"
 #include "heap/lifecycle.h"
+#include "heap/scavenger.h"
+#include "heap/upkeep.h"
 
 namespace hakmem::heap {
 
@@ -23,7 +25,7 @@ class SlowPath {
  public:
   explicit SlowPath(ThreadCache* cache) : cache_(cache) {}
   ~SlowPath() {
-    if (cache_->take_tick_notice()) huge_blocks().purge(os::now_coarse(), false);
+    if (cache_->take_tick_notice() && !scavenger::takes_over()) upkeep::in_passing(os::now_coarse());
   }
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;
@@ -33,9 +35,15 @@ class SlowPath {
   ThreadCache* cache_;
 };
 
-// After every slow path: what handlers freed meanwhile.
+// What handlers freed meanwhile.
 void free_deferred() {
   if (g_deferred.waiting()) [[unlikely]] g_deferred.take_all(deallocate_slow);
+}
+
+// What must not be done inside.
+void after_slow_path() {
+  free_deferred();
+  scavenger::start_if_wanted();
 }
 
 void* allocate_huge(size_t size, size_t alignment, bool* zero) {
@@ -106,7 +114,7 @@ void* allocate_class(ClassIndex c, SlotCount alignment, bool* zero) {
       block = take(cache, c, alignment, zero);
     }
   }
-  free_deferred();
+  after_slow_path();
   return block;
 }
 
@@ -158,7 +166,7 @@ void deallocate_ours(uint32_t tag, void* block) {
       cache->deallocate_remote(tag, block);
     }
   }
-  free_deferred();
+  after_slow_path();
 }
 
 }  // namespace
@@ -236,13 +244,7 @@ bool trim() {
   Bytes returned;
   {
     const Inside inside;
-    cache_list().note_mail();
-    cache_list().drain_parked();
-    cache_list().for_each([](ThreadCache& other) {
-      ThreadCache::return_strays(other.drain_inbox(true));
-      other.release_kept_slabs(ThreadCache::KeptSlabs::kAll);
-    });
-    returned = pool().purge_all() + huge_blocks().purge(os::now_coarse(), true);
+    returned = upkeep::everything();
   }
   free_deferred();
   return returned.count() != 0;

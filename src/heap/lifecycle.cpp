@@ -8,7 +8,9 @@
 #include "config/config.h"
 #include "superslab/meta_arena.h"
 #include "front/cache_list.h"
+#include "front/hole_purge.h"
 #include "heap/inside.h"
+#include "heap/scavenger.h"
 #include "large/huge.h"
 
 namespace hakmem::lifecycle {
@@ -68,7 +70,7 @@ void on_thread_exit(void* value) {
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
-  bool list, huge, purge, grow, pool, meta;
+  bool list, holes, huge, purge, grow, pool, meta;
   ThreadCache* cache;
 };
 constinit ForkHeld g_fork_held{};
@@ -82,6 +84,7 @@ bool lock_unless_mine(os::Lock& lock) {
 void before_fork() {
   ForkHeld held{};
   held.list = lock_unless_mine(cache_list().lock());
+  held.holes = lock_unless_mine(hole_purge().lock());
   cache_list().for_each([&held](ThreadCache& cache) {
     if (lock_unless_mine(cache.lock())) held.cache = &cache;
   });
@@ -104,6 +107,7 @@ void after_fork_in_parent() {
   cache_list().for_each([&held](ThreadCache& cache) {
     if (&cache != held.cache) cache.lock().unlock();
   });
+  if (!held.holes) hole_purge().lock().unlock();
   if (!held.list) cache_list().lock().unlock();
   g_forking.store(0, std::memory_order_relaxed);
 }
@@ -118,10 +122,12 @@ void after_fork_in_child() {
   cache_list().for_each([&held](ThreadCache& cache) {
     if (&cache != held.cache) cache.lock().reset_in_child();
   });
+  if (!held.holes) hole_purge().lock().reset_in_child();
   if (!held.list) cache_list().lock().reset_in_child();
   cache_list().park_all_but(os::thread_identity());
   // Forked by a handler that interrupted the allocator: what this thread has begun it will finish.
   if (t_front != &kBusyFront) pool().repair_in_child();
+  scavenger::forget_in_child();
   g_forking.store(0, std::memory_order_relaxed);
 }
 

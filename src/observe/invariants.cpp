@@ -116,6 +116,7 @@ class Walker {
     if (const uint32_t rest = slab.blocks % 64u; rest != 0) {
       require(slab.bitmap[slab.words() - 1] >> rest == 0, "a bit behind the last block", base);
     }
+    require(purged_pages_are_free(slab), "a purged page under a block in use", base);
     if (slab.blocks > 1) {
       require(slab.listed == (slab.free_count != 0), "listed does not agree with free count", base);
     }

@@ -9,7 +9,7 @@ namespace hakmem {
 
 Bytes HeapSnapshot::footprint() const {
   const Bytes slots{(pool.active_slots + pool.empty_slots) << kSlotShift};
-  return slots + (huge.live - huge.in_slots) + huge.retained + meta.in_use;
+  return slots - purged_in_slabs + (huge.live - huge.in_slots) + huge.retained + meta.in_use;
 }
 
 namespace {
@@ -33,6 +33,7 @@ void add_slabs(HeapSnapshot* out, const SuperSlab& super) {
     ++sum.slabs;
     sum.blocks += slab.blocks;
     sum.free_blocks += slab.free_count;
+    out->purged_in_slabs += purged_bytes(slab);
   }
 }
 

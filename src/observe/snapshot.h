@@ -30,11 +30,13 @@ struct HeapSnapshot {
   Bytes live;           // given to the program, huge blocks included
   Bytes cached;         // on the stacks of caches
   Bytes free_in_slabs;  // in bitmaps
+  Bytes purged_in_slabs;  // pages of those that went back to the system
   uint64_t caches;
   uint64_t parked_caches;
   ClassSnapshot classes[kClasses];
 
-  // What the system may have pages behind: (active + empty) slots, huge blocks, metadata.
+  // What the system may have pages behind: (active + empty) slots but for what was purged in slabs, huge
+  // blocks, metadata.
   Bytes footprint() const;
 };
 

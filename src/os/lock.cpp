@@ -5,7 +5,8 @@ namespace hakmem::os {
 namespace {
 
 // How many locks of each rank this thread holds; only debug builds count.
-constinit thread_local uint16_t t_held[8] = {};
+constexpr uint32_t kRanks = static_cast<uint32_t>(LockRank::kMeta) + 1;
+constinit thread_local uint16_t t_held[kRanks] = {};
 
 constexpr int kSpins = 64;
 
@@ -14,7 +15,7 @@ constexpr int kSpins = 64;
 uint32_t held_ranks() {
   uint32_t ranks = 0;
   if constexpr (kDebug) {
-    for (uint32_t rank = 0; rank < 8; ++rank) ranks |= t_held[rank] != 0 ? 1u << rank : 0u;
+    for (uint32_t rank = 0; rank < kRanks; ++rank) ranks |= t_held[rank] != 0 ? 1u << rank : 0u;
   }
   return ranks;
 }

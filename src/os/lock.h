@@ -19,12 +19,13 @@ namespace hakmem::os {
 // The order in which locks are taken; see ARCHITECTURE.
 enum class LockRank : uint8_t {
   kList = 1,
-  kCache = 2,
-  kHuge = 3,
-  kPurge = 4,
-  kGrow = 5,
-  kPool = 6,
-  kMeta = 7
+  kHoles = 2,
+  kCache = 3,
+  kHuge = 4,
+  kPurge = 5,
+  kGrow = 6,
+  kPool = 7,
+  kMeta = 8
 };
 
 class Lock {

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
+
 #include "base/check.h"
 #include "base/text.h"
 #include "os/raw_syscall.h"
@@ -18,8 +20,15 @@ const char* const* environment() { return environ; }
 bool is_secure_process() { return getauxval(AT_SECURE) != 0; }
 
 Bytes page_size() {
-  const size_t size = getauxval(AT_PAGESZ);
-  return Bytes(size == 0 ? size_t{4096} : size);
+  // relaxed: every thread finds the same.
+  static constinit std::atomic<size_t> known{0};
+  size_t size = known.load(std::memory_order_relaxed);
+  if (size == 0) [[unlikely]] {
+    size = getauxval(AT_PAGESZ);
+    if (size == 0) size = 4096;
+    known.store(size, std::memory_order_relaxed);
+  }
+  return Bytes(size);
 }
 
 namespace {

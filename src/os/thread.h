@@ -1,14 +1,16 @@
 // os/thread.h: who is running, and how to wait.
 //
-// Responsibility  A number for the calling thread; futex wait and wake.
+// Responsibility  A number for the calling thread; futex wait and wake; a thread of our own.
 // Contract        thread_identity() is unique among live threads, never 0, and costs one
-//                 instruction.
+//                 instruction. start_thread() is libc's and allocates; the others are system calls.
 // Observable      Nothing.
-// Composable      Raw system calls. Used by os/lock.
+// Composable      Raw system calls, pthread_create. Used by os/lock, heap (scavenger).
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+
+#include "base/units.h"
 
 namespace hakmem::os {
 
@@ -24,7 +26,18 @@ inline uintptr_t thread_identity() {
 
 // Sleeps while *word == expected; may wake for no reason.
 void futex_wait(std::atomic<uint32_t>* word, uint32_t expected);
+void futex_wait_for(std::atomic<uint32_t>* word, uint32_t expected, Milliseconds at_most);
 void futex_wake_one(std::atomic<uint32_t>* word);
+
+// A detached thread with all signals blocked; false when the system refuses. It is libc's, so that
+// setuid() and its kin reach it too.
+bool start_thread(void* (*body)(void*));
+// Of the calling thread; at most 15 characters.
+void name_thread(const char* name);
+// True in most signal handlers: the signal they handle is blocked.
+bool has_blocked_signals();
+// The process is in a seccomp mode: a system call it has not made before may end it.
+bool is_sandboxed();
 
 // Tells the core that this is a spin loop.
 inline void spin_pause() {

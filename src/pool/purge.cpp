@@ -8,9 +8,6 @@ namespace hakmem {
 
 namespace {
 
-// On a tick of a thread that wanted to allocate or free: long enough to matter, short enough that
-// nobody sees it.
-constexpr uint64_t kPurgeBudgetUs = 1000;
 constexpr uint64_t kNoDeadline = UINT64_MAX;
 constexpr Milliseconds kRefusalPause{1000};
 // Small heaps keep what they have for the decay time: 16 MiB.
@@ -32,25 +29,25 @@ uint32_t purge_runs(const SuperSlab& super, uint32_t mask) {
 
 }  // namespace
 
-void SharedPool::decay(Milliseconds now) {
+Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
   // sync: decay turn. Whoever moves the time forward purges; the others have nothing to do.
   uint64_t due = next_decay_ms_.load(std::memory_order_relaxed);
-  if (now.count() < due) return;
+  if (now.count() < due) return Bytes(0);
   const uint64_t decay_ms = config().decay_ms;
-  if (decay_ms == Decay::kNever) return;
+  if (decay_ms == Decay::kNever) return Bytes(0);
   const uint64_t next = now.count() + decay_ms / Decay::kEpochs + 1;
   if (!next_decay_ms_.compare_exchange_strong(due, next, std::memory_order_relaxed,
                                               std::memory_order_relaxed)) {
-    return;
+    return Bytes(0);
   }
   SlotCount allowed;
   {
     os::LockGuard guard(lock_);
     decay_.advance(now, SlotCount(empty_slots_), Milliseconds(decay_ms));
     allowed = decay_.allowed();
-    if (empty_slots_ <= allowed.count() || now < purge_again_) return;
+    if (empty_slots_ <= allowed.count() || now < purge_again_) return Bytes(0);
   }
-  purge_down_to(allowed, os::now_microseconds() + kPurgeBudgetUs);
+  return purge_down_to(allowed, deadline_us);
 }
 
 // Under lock_. What decays on ticks alone would stay for ever in a program that frees nearly all it has

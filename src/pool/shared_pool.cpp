@@ -64,7 +64,10 @@ void SharedPool::release(Slab* slab) {
   if (slab->bitmap != &slab->inline_word) {
     meta_arena().release(slab->bitmap, bitmap_bytes(slab->class_index()));
   }
-  for (uint32_t i = 1; i < slots.count(); ++i) slab[i].head_distance = 0;
+  for (uint32_t i = 1; i < slots.count(); ++i) {
+    slab[i].head_distance = 0;
+    slab[i].purged_pages = 0;
+  }
   memset(static_cast<void*>(slab), 0, sizeof(Slab));
   bool surplus;
   {
@@ -213,7 +216,7 @@ Slab* SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner, u
   }
   // Eight colours: neighbouring slabs start their refills in different cache sets.
   slab->start_word = static_cast<uint16_t>(run.first % 8u * slab->words() / 8u);
-  // Of the other slots' records only this is ever not zero.
+  // Of the other slots' records only this and the purged pages are ever not zero.
   for (uint32_t i = 1; i < run.slots; ++i) slab[i].head_distance = static_cast<uint8_t>(i);
   if (is_large(size_class)) {
     if (run.slots > 1) {
@@ -255,6 +258,11 @@ void SharedPool::repair_in_child() {
     }
     give_back(&super, lost);
   });
+}
+
+SlotCount SharedPool::used_slots() {
+  os::LockGuard guard(lock_);
+  return SlotCount(active_slots_ + empty_slots_);
 }
 
 PoolStats SharedPool::stats() {

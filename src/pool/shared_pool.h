@@ -72,8 +72,9 @@ class SharedPool {
   // Some or all of them, from `base` on.
   void release_huge(uintptr_t base, SlotCount slots);
 
-  // Purges what the decay curve no longer allows, for at most a millisecond.
-  void decay(Milliseconds now);
+  // Purges what the decay curve no longer allows, until `deadline_us` of os::now_microseconds(). Returns
+  // the bytes the system took back.
+  Bytes decay(Milliseconds now, uint64_t deadline_us);
 
   // Purges every EMPTY slot. Returns the bytes the system took back.
   Bytes purge_all();
@@ -84,6 +85,8 @@ class SharedPool {
   void repair_in_child();
 
   PoolStats stats();
+  // ACTIVE or EMPTY.
+  SlotCount used_slots();
   os::Lock& lock() { return lock_; }
   os::Lock& grow_lock() { return grow_lock_; }
   os::Lock& purge_lock() { return purge_lock_; }

@@ -1,5 +1,7 @@
 #include "superslab/slab.h"
 
+#include "superslab/slab_pages.h"
+
 namespace hakmem {
 
 uint32_t take_blocks(Slab& slab, void** end, uint32_t want) {
@@ -17,6 +19,7 @@ uint32_t take_blocks(Slab& slab, void** end, uint32_t want) {
       bits &= bits - 1;
       ++taken;
       end[-static_cast<ptrdiff_t>(taken)] = reinterpret_cast<void*>(first + bit * size);
+      if (slab.has_purged_pages) [[unlikely]] forget_purged_pages(slab, word * 64 + bit);
     }
     slab.bitmap[word] = bits;
     if (++word == words) word = 0;

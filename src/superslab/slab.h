@@ -27,6 +27,9 @@ struct alignas(64) Slab {
   uint8_t slots;
   uint8_t head_distance;  // slots back to the head; 0 in the head itself
   bool listed;            // in the owner's list
+  bool has_purged_pages;  // perhaps: some record of the slab says so
+  uint16_t purged_pages;  // of this record's slot; see superslab/slab_pages.h
+  uint16_t seen_free;     // free_count when a hole purge last came by
 
   ClassIndex class_index() const { return ClassIndex(size_class); }
   SlotCount slot_count() const { return SlotCount(slots); }

@@ -45,7 +45,7 @@ std::vector<std::string> all_cases(const std::string& word) {
   return result;
 }
 
-constexpr ValueType kAllTypes[] = {ValueType::boolean,  ValueType::size,    ValueType::auto_size,
+constexpr ValueType kAllTypes[] = {ValueType::boolean,  ValueType::auto_switch, ValueType::size,    ValueType::auto_size,
                                    ValueType::duration, ValueType::percent, ValueType::integer};
 
 static_assert(parse_size("1.5GiB").value == 1'610'612'736, "the parser runs at compile time");
@@ -74,6 +74,18 @@ TEST(ParseBool, EveryWordInEveryCase) {
   }
   for (const char* word : {"0", "false", "no", "off"}) {
     for (const std::string& text : all_cases(word)) expect_value(ValueType::boolean, text, 0);
+  }
+}
+
+TEST(ParseAutoSwitch, IsASwitchOrAuto) {
+  for (const std::string& text : all_cases("auto")) expect_value(ValueType::auto_switch, text, 1);
+  for (const std::string& text : all_cases("automatic")) {
+    expect_value(ValueType::auto_switch, text, 1);
+  }
+  for (const char* text : {"1", "TRUE", "yes", "On"}) expect_value(ValueType::auto_switch, text, 2);
+  for (const char* text : {"0", "false", "NO", "off"}) expect_value(ValueType::auto_switch, text, 0);
+  for (const char* text : {"2", "aut", "autos", "auto "}) {
+    expect_outcome(ValueType::auto_switch, text, Outcome::refused);
   }
 }
 

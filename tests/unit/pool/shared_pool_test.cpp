@@ -109,7 +109,7 @@ class PoolModel {
   const char* decay(Milliseconds now) {
     const uint64_t purged = pool().stats().purged_slots;
     const size_t before = empty_.size();
-    pool().decay(now);
+    pool().decay(now, UINT64_MAX);
     learn_free_slots();
     if (before - empty_.size() != pool().stats().purged_slots - purged) return "decay lost slots";
     return check();

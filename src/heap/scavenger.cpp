@@ -1,0 +1,107 @@
+#include "heap/scavenger.h"
+
+#include "os/process.h"
+#include "os/thread.h"
+#include "config/config.h"
+#include "pool/shared_pool.h"
+#include "front/cache_list.h"
+#include "heap/upkeep.h"
+
+namespace hakmem::scavenger {
+
+namespace {
+
+// A smaller heap is not worth a thread: 32 MiB.
+constexpr uint32_t kSlotsMin = (32u << 20) >> kSlotShift;
+// Rounds in a decay time: the curve is followed, and eight wake-ups a second at the default.
+constexpr uint64_t kRoundsPerDecay = 8;
+constexpr Milliseconds kPauseMin{10};
+constexpr Milliseconds kPauseMax{1000};
+// What is freed now has gone back after a decay time, the pages in slabs after two passes of half a
+// decay time each; what frees a whole slot starts anew.
+constexpr uint32_t kIdleRounds = 4 * kRoundsPerDecay;
+// A signal handler must not start a thread, and has its signal blocked; a thread that has signals
+// blocked all the time is let through after so many ticks.
+constexpr uint32_t kPatience = 32;
+
+enum State : uint32_t { kNone, kWanted, kStarting, kRunning, kAsleep, kGivenUp };
+
+// sync: scavenger. The word it sleeps on. relaxed: no data is handed over with it.
+constinit std::atomic<uint32_t> g_state{kNone};
+constinit std::atomic<uint32_t> g_patience{kPatience};
+
+Milliseconds pause() {
+  const Milliseconds wanted(config().decay_ms / kRoundsPerDecay);
+  if (wanted < kPauseMin) return kPauseMin;
+  return wanted < kPauseMax ? wanted : kPauseMax;
+}
+
+bool wanted() {
+  if (config().decay_ms == kDurationNeverMs) return false;
+  if (config().scavenger != AutoSwitch::kAuto) return config().scavenger == AutoSwitch::kOn;
+  const uint32_t live_caches = cache_list().count() - cache_list().parked();
+  return live_caches > 1 && pool().used_slots() >= SlotCount(kSlotsMin);
+}
+
+void sleep_until_woken() {
+  uint32_t state = kRunning;
+  if (!g_state.compare_exchange_strong(state, kAsleep, std::memory_order_relaxed)) return;
+  while (g_state.load(std::memory_order_relaxed) == kAsleep) {
+    os::futex_wait(&g_state, kAsleep);
+  }
+}
+
+void* live(void*) {
+  os::name_thread("hak-scavenger");
+  g_state.store(kRunning, std::memory_order_relaxed);
+  uint32_t idle_rounds = 0;
+  // For as long as the process lives; each round ends in a sleep.
+  for (;;) {
+    os::futex_wait_for(&g_state, kRunning, pause());
+    const Bytes purged = upkeep::at_leisure(os::now_coarse());
+    idle_rounds = purged == Bytes(0) ? idle_rounds + 1 : 0;
+    if (idle_rounds < kIdleRounds) continue;
+    sleep_until_woken();
+    idle_rounds = 0;
+  }
+}
+
+}  // namespace
+
+bool takes_over() {
+  const uint32_t state = g_state.load(std::memory_order_relaxed);
+  if (state == kRunning) return true;
+  if (state == kAsleep) {
+    uint32_t asleep = kAsleep;
+    if (g_state.compare_exchange_strong(asleep, kRunning, std::memory_order_relaxed)) {
+      os::futex_wake_one(&g_state);
+    }
+    return true;
+  }
+  if (state == kNone && wanted()) g_state.store(kWanted, std::memory_order_relaxed);
+  return false;
+}
+
+void start_if_wanted() {
+  if (g_state.load(std::memory_order_relaxed) != kWanted) return;
+  if (os::has_blocked_signals() && g_patience.load(std::memory_order_relaxed) != 0) {
+    g_patience.fetch_sub(1, std::memory_order_relaxed);
+    g_state.store(kNone, std::memory_order_relaxed);  // the next tick asks again
+    return;
+  }
+  uint32_t state = kWanted;
+  if (!g_state.compare_exchange_strong(state, kStarting, std::memory_order_relaxed)) return;
+  if (os::is_sandboxed() || !os::start_thread(live)) g_state.store(kGivenUp, std::memory_order_relaxed);
+}
+
+bool runs() {
+  const uint32_t state = g_state.load(std::memory_order_relaxed);
+  return state == kRunning || state == kAsleep;
+}
+
+void forget_in_child() {
+  if (g_state.load(std::memory_order_relaxed) == kGivenUp) return;
+  g_state.store(kNone, std::memory_order_relaxed);
+}
+
+}  // namespace hakmem::scavenger

@@ -1,0 +1,25 @@
+// heap/upkeep.h: what the whole process gives back to the system, bit by bit.
+//
+// Responsibility  Let decay take what nobody came back for: EMPTY slots, holes in slabs, retained huge
+//                 blocks, what threads left behind.
+// Contract        Called at ticks, or by the scavenger instead of them. Needs Inside, or a thread that
+//                 never allocates; holds no lock between its parts. Whoever finds a part in somebody
+//                 else's hands leaves it to them.
+// Observable      The bytes that went back.
+// Composable      pool, front, large. Used by heap, scavenger.
+#pragma once
+
+#include "base/units.h"
+
+namespace hakmem::upkeep {
+
+// Of a thread that wanted to allocate or free: a millisecond at most.
+Bytes in_passing(Milliseconds now);
+
+// Of a thread that has nothing else to do.
+Bytes at_leisure(Milliseconds now);
+
+// Everything at once, decayed or not.
+Bytes everything();
+
+}  // namespace hakmem::upkeep
