@@ -20,8 +20,14 @@ namespace hakmem::api {
 }
 
 [[gnu::always_inline]] inline void* allocate(size_t size) {
-  if (void* block = heap::try_allocate(size); block != nullptr) [[likely]]
-    return block;
+  // Apart, so that either has its registers to itself: one instruction less in each.
+  if (size <= kTinyMax) {
+    if (void* block = heap::try_allocate_tiny(size); block != nullptr) [[likely]]
+      return block;
+  } else {
+    if (void* block = heap::try_allocate_above_tiny(size); block != nullptr) [[likely]]
+      return block;
+  }
   return allocate_slow(size);
 }
 

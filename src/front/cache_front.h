@@ -39,6 +39,9 @@ struct CacheFront {
   // make_tag(owner, class 0): a slot's tag XOR this is the class, if the slot is this cache's.
   uint32_t tag;
 
+  // A copy of the constant: with the front at hand, an address less to be formed.
+  std::array<uint8_t, kTinyMax / 16 + 1> tiny_classes = kTinyClassTable;
+
   // Messages being written, by owner; kNoMessage where there is none.
   Message* open[kOpenMessages];
 
@@ -46,6 +49,10 @@ struct CacheFront {
       : tops{}, tag(my_tag), open{} {
     for (void**& top : tops) top = empty_stack;
     for (Message*& message : open) message = no_message;
+  }
+
+  ClassIndex tiny_class_of(size_t bytes) const {
+    return ClassIndex(tiny_classes[(bytes + 15) / 16]);
   }
 
   // Tag of the slot, kUnusedTag outside the primary reservation.

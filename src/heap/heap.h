@@ -18,11 +18,15 @@ namespace hakmem::heap {
 [[gnu::cold, gnu::noinline]] void deallocate_slow(void* block);
 
 // nullptr when the fast path has nothing: then allocate_slow().
+inline void* try_allocate_tiny(size_t size) {
+  CacheFront* front = t_front;
+  return front->pop(front->tiny_class_of(size));
+}
+inline void* try_allocate_above_tiny(size_t size) {
+  return size <= kLargeMax ? t_front->pop(mid_class_of(size)) : nullptr;
+}
 inline void* try_allocate(size_t size) {
-  if (size <= kTinyMax) [[likely]]
-    return t_front->pop(tiny_class_of(size));
-  if (size <= kLargeMax) return t_front->pop(mid_class_of(size));
-  return nullptr;
+  return size <= kTinyMax ? try_allocate_tiny(size) : try_allocate_above_tiny(size);
 }
 
 // False when the fast path cannot: then deallocate_slow().
@@ -48,7 +52,7 @@ size_t usable_size(void* block);
 inline bool try_deallocate_sized(void* block, size_t size) {
   if (size > kTinyMax) [[unlikely]] return false;
   CacheFront* front = t_front;
-  const ClassIndex size_class = tiny_class_of(size);
+  const ClassIndex size_class = front->tiny_class_of(size);
   if (front->own_class_of(block) != size_class.count()) [[unlikely]] return false;
   return front->push(size_class, block);
 }
