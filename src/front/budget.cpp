@@ -2,6 +2,7 @@
 
 #include "config/config.h"
 #include "superslab/registry.h"
+#include "pool/memory_limit.h"
 
 namespace hakmem {
 
@@ -19,7 +20,9 @@ Budget& budget() { return g_budget; }
 Bytes Budget::limit() {
   if (const uint64_t fixed = config().cache_limit_bytes; fixed != 0) return Bytes(fixed);
   const Bytes share{registry().committed().count() / kAutomaticShare};
-  return share < kAutomaticMin ? kAutomaticMin : share;
+  const Bytes wanted = share < kAutomaticMin ? kAutomaticMin : share;
+  const Bytes most{memory_limit().limit().count() / kAutomaticShare};
+  return wanted < most ? wanted : most;
 }
 
 bool Budget::grant(Bytes size) {

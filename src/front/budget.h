@@ -22,7 +22,8 @@ class Budget {
   void hand_back(Bytes size);
 
   Bytes granted() const { return Bytes(granted_.load(std::memory_order_relaxed)); }
-  // HAKMEM_CACHE_LIMIT, or max(32 MiB, a sixteenth of what is committed).
+  // HAKMEM_CACHE_LIMIT, or max(32 MiB, a sixteenth of what is committed), and at most a
+  // sixteenth of the process's limit.
   static Bytes limit();
 
  private:

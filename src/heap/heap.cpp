@@ -25,7 +25,9 @@ class SlowPath {
  public:
   explicit SlowPath(ThreadCache* cache) : cache_(cache) {}
   ~SlowPath() {
-    if (cache_->take_tick_notice() && !scavenger::takes_over()) upkeep::in_passing(os::now_coarse());
+    if (!cache_->take_tick_notice()) return;
+    upkeep::relieve(Bytes(0));
+    if (!scavenger::takes_over()) upkeep::in_passing(os::now_coarse());
   }
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;
@@ -50,10 +52,12 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
   if (size > PTRDIFF_MAX) return nullptr;
   // Interrupted in the middle of the table: a handler gets nothing rather than a deadlock.
   if (huge_blocks().lock().held_by_me()) return nullptr;
-  const auto from_slots = lifecycle::busy() ? HugeBlocks::FromSlots::kForbidden
-                                            : HugeBlocks::FromSlots::kAllowed;
+  const bool in_handler = lifecycle::busy();
+  const auto from_slots =
+      in_handler ? HugeBlocks::FromSlots::kForbidden : HugeBlocks::FromSlots::kAllowed;
   {
     const Inside inside;
+    if (!in_handler) upkeep::relieve(Bytes(size));
     void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, zero);
     if (block != nullptr) return block;
   }

@@ -11,8 +11,8 @@ namespace hakmem::scavenger {
 
 namespace {
 
-// A smaller heap is not worth a thread: 32 MiB.
-constexpr uint32_t kSlotsMin = (32u << 20) >> kSlotShift;
+// A smaller heap is not worth a thread.
+constexpr Bytes kHeapMin = mib(32);
 // Rounds in a decay time: the curve is followed, and eight wake-ups a second at the default.
 constexpr uint64_t kRoundsPerDecay = 8;
 constexpr Milliseconds kPauseMin{10};
@@ -40,7 +40,7 @@ bool wanted() {
   if (config().decay_ms == kDurationNeverMs) return false;
   if (config().scavenger != AutoSwitch::kAuto) return config().scavenger == AutoSwitch::kOn;
   const uint32_t live_caches = cache_list().count() - cache_list().parked();
-  return live_caches > 1 && pool().used_slots() >= SlotCount(kSlotsMin);
+  return live_caches > 1 && pool().used() >= kHeapMin;
 }
 
 void sleep_until_woken() {

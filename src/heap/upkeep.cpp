@@ -1,7 +1,12 @@
 #include "heap/upkeep.h"
 
+#include <atomic>
+
+#include "os/cgroup.h"
 #include "os/process.h"
+#include "os/thread.h"
 #include "config/config.h"
+#include "pool/memory_limit.h"
 #include "front/cache_list.h"
 #include "front/hole_purge.h"
 #include "large/huge.h"
@@ -21,6 +26,22 @@ void retire_parked(Milliseconds now, uint32_t at_most) {
   if (decay_ms < now.count()) cache_list().retire_parked(now - Milliseconds(decay_ms), at_most);
 }
 
+// A container's limit matters to programs of some size only.
+constexpr Bytes kLookedUpFrom = mib(32);
+constinit std::atomic<bool> g_looked_up{false};
+
+// Once: the cgroup the process is in.
+void look_up_limit() {
+  if (g_looked_up.load(std::memory_order_relaxed) || pool().used() < kLookedUpFrom) return;
+  if (g_looked_up.exchange(true, std::memory_order_relaxed)) return;
+  if (config().memory_limit_bytes != 0 || os::is_sandboxed()) return;
+  memory_limit().set(os::cgroup_memory_limit());
+}
+
+constexpr Milliseconds kReliefPause{10};
+// sync: none. Whoever moves it forward does the work.
+constinit std::atomic<uint64_t> g_next_relief_ms{0};
+
 Bytes do_all(Milliseconds now, uint64_t deadline_us) {
   Bytes total = hole_purge().run(now, deadline_us);
   total += pool().decay(now, deadline_us);
@@ -31,14 +52,29 @@ Bytes do_all(Milliseconds now, uint64_t deadline_us) {
 }  // namespace
 
 Bytes in_passing(Milliseconds now) {
+  look_up_limit();
   retire_parked(now, kRetiredInPassing);
   return do_all(now, os::now_microseconds() + kInPassingUs);
 }
 
 Bytes at_leisure(Milliseconds now) {
+  look_up_limit();
+  relieve(Bytes(0));
   cache_list().drain_mail();
   retire_parked(now, UINT32_MAX);
   return do_all(now, UINT64_MAX);
+}
+
+void relieve(Bytes wanted) {
+  if (!memory_limit().is_near(pool().used() + wanted)) return;
+  const uint64_t now_ms = os::now_coarse().count();
+  uint64_t due = g_next_relief_ms.load(std::memory_order_relaxed);
+  if (now_ms < due) return;
+  if (!g_next_relief_ms.compare_exchange_strong(due, now_ms + kReliefPause.count(),
+                                                std::memory_order_relaxed)) {
+    return;
+  }
+  everything();
 }
 
 Bytes everything() {

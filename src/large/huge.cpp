@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "config/geometry.h"
 #include "superslab/registry.h"
+#include "pool/memory_limit.h"
 #include "pool/shared_pool.h"
 
 namespace hakmem {
@@ -73,6 +74,7 @@ void HugeBlocks::insert(uintptr_t address, size_t size) {
   count_.store(++blocks_, std::memory_order_relaxed);
   live_bytes_ += size;
   if (is_in_slots(address)) in_slots_ += size;
+  note_mapped();
 }
 
 bool HugeBlocks::remove(uintptr_t address, size_t* size) {
@@ -83,7 +85,13 @@ bool HugeBlocks::remove(uintptr_t address, size_t* size) {
   count_.store(--blocks_, std::memory_order_relaxed);
   live_bytes_ -= *size;
   if (is_in_slots(address)) in_slots_ -= *size;
+  note_mapped();
   return true;
+}
+
+// Under lock_.
+void HugeBlocks::note_mapped() const {
+  memory_limit().note_huge(Bytes(live_bytes_ - in_slots_ + retained_bytes_));
 }
 
 // At most half of the table is in use afterwards; the other half is for the threads that are
@@ -213,8 +221,11 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
   const size_t share = (registry().committed().count() + live_bytes_) / kRetainShare;
   const size_t limit = share < kRetainBytesMin ? kRetainBytesMin : share;
   if (retained_bytes_ + size > limit) return false;
+  // All that is mapped now, and this.
+  if (memory_limit().spare(pool().used()).count() < size) return false;
   retained_[retained_count_++] = Retained{address, size, os::now_coarse()};
   retained_bytes_ += size;
+  note_mapped();
   return true;
 }
 
@@ -272,6 +283,7 @@ bool HugeBlocks::evict_oldest(Retained* out) {
   *out = retained_[oldest];
   retained_[oldest] = retained_[--retained_count_];
   retained_bytes_ -= out->size;
+  note_mapped();
   ++unmaps_;
   return true;
 }

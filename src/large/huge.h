@@ -80,6 +80,7 @@ class HugeBlocks {
   bool retain(uintptr_t address, size_t size);
   void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, bool* zero);
   void* keep_front(void* block, size_t old_size, size_t new_size);
+  void note_mapped() const;
   bool evict_oldest(Retained* out);
   Bytes make_way(size_t size);
 

@@ -110,7 +110,7 @@ void SharedPool::release_huge(uintptr_t base, SlotCount slots) {
       give_back(part.super, part.mask());
     });
     ++releases_;
-    surplus = empty_slots_ > empty_slots_max().count() + kSlotsPerSuperSlab;
+    surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
   }
   if (surplus) purge_surplus();
 }

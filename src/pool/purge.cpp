@@ -2,6 +2,7 @@
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
+#include "pool/memory_limit.h"
 #include "pool/shared_pool.h"
 
 namespace hakmem {
@@ -43,9 +44,9 @@ Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
   SlotCount allowed;
   {
     os::LockGuard guard(lock_);
-    decay_.advance(now, SlotCount(empty_slots_), Milliseconds(decay_ms));
+    decay_.advance(now, empty_slots(), Milliseconds(decay_ms));
     allowed = decay_.allowed();
-    if (empty_slots_ <= allowed.count() || now < purge_again_) return Bytes(0);
+    if (empty_slots() <= allowed || now < purge_again_) return Bytes(0);
   }
   return purge_down_to(allowed, deadline_us);
 }
@@ -53,8 +54,13 @@ Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
 // Under lock_. What decays on ticks alone would stay for ever in a program that frees nearly all it has
 // and then hardly calls malloc again.
 SlotCount SharedPool::empty_slots_max() const {
-  if (config().decay_ms == Decay::kNever) return SlotCount(UINT32_MAX - kSlotsPerSuperSlab);
-  return SlotCount(active_slots_ > kEmptySlotsFloor ? active_slots_ : kEmptySlotsFloor);
+  const size_t in_use = size_t{active_slots().count()} << kSlotShift;
+  const size_t spare = memory_limit().spare(Bytes(in_use) + memory_limit().huge()).count() >> kSlotShift;
+  size_t most = UINT32_MAX - kSlotsPerSuperSlab;
+  if (config().decay_ms != Decay::kNever) {
+    most = active_slots().count() > kEmptySlotsFloor ? active_slots().count() : kEmptySlotsFloor;
+  }
+  return SlotCount(static_cast<uint32_t>(spare < most ? spare : most));
 }
 
 void SharedPool::purge_surplus() {
@@ -123,16 +129,16 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
   uint32_t claimed;
   {
     os::LockGuard guard(lock_);
-    if (empty_slots_ <= allowed.count()) return Purged{0, false};
+    if (empty_slots() <= allowed) return Purged{0, false};
     super = next_to_purge();
     if (super == nullptr) return Purged{0, false};
     claimed = super->mask(SlotState::kEmpty);
-    const uint32_t surplus = empty_slots_ - allowed.count();
+    const uint32_t surplus = (empty_slots() - allowed).count();
     while (static_cast<uint32_t>(std::popcount(claimed)) > surplus) {
       claimed &= claimed - 1;  // keep the low ones: they are reused first
     }
     super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
-    empty_slots_ -= static_cast<uint32_t>(std::popcount(claimed));
+    count_slots(0u - static_cast<uint32_t>(std::popcount(claimed)), 0);
     reindex(super);
   }
   return purge_claimed(super, claimed);
@@ -145,7 +151,7 @@ SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed)
   if (purged != 0) super->move(PoolKey(), purged, SlotState::kActive, SlotState::kUnused);
   if (refused != 0) {
     super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
-    empty_slots_ += static_cast<uint32_t>(std::popcount(refused));
+    count_slots(static_cast<uint32_t>(std::popcount(refused)), 0);
     ++purge_refusals_;
     super->refused_purge = true;
   }

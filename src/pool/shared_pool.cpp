@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "superslab/meta_arena.h"
+#include "pool/memory_limit.h"
 
 namespace hakmem {
 
@@ -42,6 +43,8 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
       if (waited_for_purge) ++shared_fails_;
     }
     if (growth == Growth::kForbidden || waited_for_purge) break;
+    // EMPTY slots that are no run long enough.
+    if (memory_limit().is_near(used())) purge_all();
     if (grow()) continue;
     os::LockGuard wait(purge_lock_);
     waited_for_purge = true;
@@ -74,7 +77,7 @@ void SharedPool::release(Slab* slab) {
     os::LockGuard guard(lock_);
     give_back(super, run_mask(first, slots.count()));
     ++releases_;
-    surplus = empty_slots_ > empty_slots_max().count() + kSlotsPerSuperSlab;
+    surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
   }
   if (surplus) [[unlikely]] purge_surplus();
 }
@@ -125,8 +128,7 @@ bool SharedPool::claim(const Run& run) {
   const uint32_t empty = run.mask() & ~unused;
   if (unused != 0) run.super->move(PoolKey(), unused, SlotState::kUnused, SlotState::kActive);
   if (empty != 0) run.super->move(PoolKey(), empty, SlotState::kEmpty, SlotState::kActive);
-  empty_slots_ -= static_cast<uint32_t>(std::popcount(empty));
-  active_slots_ += run.slots;
+  count_slots(0u - static_cast<uint32_t>(std::popcount(empty)), run.slots);
   run.super->refused_purge = false;
   reindex(run.super);
   return empty == 0;
@@ -135,8 +137,7 @@ bool SharedPool::claim(const Run& run) {
 void SharedPool::give_back(SuperSlab* super, uint32_t mask) {
   super->move(PoolKey(), mask, SlotState::kActive, SlotState::kEmpty);
   const uint32_t slots = static_cast<uint32_t>(std::popcount(mask));
-  empty_slots_ += slots;
-  active_slots_ -= slots;
+  count_slots(slots, 0u - slots);
   if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
   reindex(super);
 }
@@ -260,9 +261,15 @@ void SharedPool::repair_in_child() {
   });
 }
 
-SlotCount SharedPool::used_slots() {
-  os::LockGuard guard(lock_);
-  return SlotCount(active_slots_ + empty_slots_);
+Bytes SharedPool::used() const {
+  const uint32_t slots = active_slots().count() + empty_slots().count();
+  return Bytes(size_t{slots} << kSlotShift) + memory_limit().huge();
+}
+
+// Under lock_. Adds; what goes away is added as a number that wraps.
+void SharedPool::count_slots(uint32_t empty, uint32_t active) {
+  empty_slots_.store(empty_slots().count() + empty, std::memory_order_relaxed);
+  active_slots_.store(active_slots().count() + active, std::memory_order_relaxed);
 }
 
 PoolStats SharedPool::stats() {

@@ -85,8 +85,8 @@ class SharedPool {
   void repair_in_child();
 
   PoolStats stats();
-  // ACTIVE or EMPTY.
-  SlotCount used_slots();
+  // ACTIVE or EMPTY, and huge blocks: what the process has of memory.
+  Bytes used() const;
   os::Lock& lock() { return lock_; }
   os::Lock& grow_lock() { return grow_lock_; }
   os::Lock& purge_lock() { return purge_lock_; }
@@ -138,6 +138,9 @@ class SharedPool {
   SuperSlab* next_to_purge();
   static void forget_refusals();
   Purged purge_claimed(SuperSlab* super, uint32_t claimed);
+  SlotCount empty_slots() const { return SlotCount(empty_slots_.load(std::memory_order_relaxed)); }
+  SlotCount active_slots() const { return SlotCount(active_slots_.load(std::memory_order_relaxed)); }
+  void count_slots(uint32_t empty, uint32_t active);
   SlotCount empty_slots_max() const;
   void purge_surplus();
 
@@ -152,8 +155,6 @@ class SharedPool {
   Index by_free_;
   Index by_empty_;
   SuperSlabRange fresh_;  // committed, never opened
-  uint32_t empty_slots_ = 0;
-  uint32_t active_slots_ = 0;
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;
@@ -163,6 +164,9 @@ class SharedPool {
   uint64_t purge_refusals_ = 0;
   uint64_t grows_ = 0;
   uint64_t shared_fails_ = 0;
+  // Written under lock_; relaxed for others, who want to know how much there is.
+  std::atomic<uint32_t> empty_slots_{0};
+  std::atomic<uint32_t> active_slots_{0};
   // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.
   std::atomic<uint64_t> next_decay_ms_{0};
 };

@@ -1,0 +1,43 @@
+// pool/memory_limit.h: how much memory the process may have, and how much of it may lie unused.
+//
+// Responsibility  Say how much freed memory may be kept under a limit, and when the limit is near.
+// Contract        The limit is HAKMEM_MEMORY_LIMIT, or what set() was told (a cgroup's); none by default.
+//                 Freed memory is kept only up to three quarters of it, counted with what is in use; the
+//                 limit is near at seven eighths. It is a bound for what is *kept*: no request is refused
+//                 because of it.
+// Observable      limit(), used().
+// Composable      config; the pool and the huge blocks tell what they have. Used by pool, large, front
+//                 (budget), heap (upkeep).
+#pragma once
+
+#include <atomic>
+
+#include "base/units.h"
+
+namespace hakmem {
+
+class MemoryLimit {
+ public:
+  constexpr MemoryLimit() = default;
+
+  // SIZE_MAX: none.
+  Bytes limit() const;
+  void set(Bytes limit) { found_.store(limit.count(), std::memory_order_relaxed); }
+
+  // What may lie unused, all kinds together, beside `in_use`.
+  Bytes spare(Bytes in_use) const;
+  bool is_near(Bytes used) const;
+
+  // Of huge blocks' mappings, retained ones included.
+  void note_huge(Bytes mapped) { huge_.store(mapped.count(), std::memory_order_relaxed); }
+  Bytes huge() const { return Bytes(huge_.load(std::memory_order_relaxed)); }
+
+ private:
+  // sync: none, bounds that may be a little old.
+  std::atomic<size_t> found_{SIZE_MAX};
+  std::atomic<size_t> huge_{0};
+};
+
+MemoryLimit& memory_limit();
+
+}  // namespace hakmem

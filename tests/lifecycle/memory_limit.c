@@ -1,0 +1,114 @@
+// A program whose garbage would come to 400 MiB lives in 256: under HAKMEM_MEMORY_LIMIT its peak stays
+// below that, and in a memory cgroup, where one can be made, it is not killed. Never more than 160 MiB
+// are live, of small, mid, large and huge blocks in turn; of the small ones a tenth, in runs of 200, stays until the
+// next turn had its peak.
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "support/program.h"
+
+#define LIMIT (256 * MIB)
+#define TURN_BYTES (144 * MIB)
+#define BLOCKS_MAX (TURN_BYTES / 300)
+
+static char* blocks[2][BLOCKS_MAX];
+static size_t counts[2];
+
+static void fill(int half, size_t size) {
+  counts[half] = TURN_BYTES / size;
+  for (size_t i = 0; i < counts[half]; ++i) {
+    blocks[half][i] = malloc(size);
+    REQUIRE(blocks[half][i] != NULL);
+    memset(blocks[half][i], 0x5a, size);
+  }
+}
+
+static void free_where(int half, int survivors) {
+  for (size_t i = 0; i < counts[half]; ++i) {
+    if ((i / 200 % 10 == 9) == survivors) {
+      EXPECT(blocks[half][i][0] == 0x5a);
+      free(blocks[half][i]);
+    }
+  }
+}
+
+static int live(void) {
+  begin(80);
+  const size_t sizes[] = {300, 9000, 400 * KIB, 6 * MIB, 900, 3 * MIB, 30000, 1 * MIB, 300};
+  int half = 0;
+  for (size_t turn = 0; turn < sizeof sizes / sizeof *sizes; ++turn) {
+    fill(half, sizes[turn]);
+    free_where(half, 0);
+    if (turn != 0) free_where(1 - half, 1);
+    half = 1 - half;
+  }
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const size_t peak = (size_t)usage.ru_maxrss * KIB;
+  if (peak >= LIMIT) {
+    char line[80];
+    snprintf(line, sizeof line, "%zu MiB at the peak", peak / MIB);
+    say_failure(__FILE__, __LINE__, line);
+    ++program_failures;
+  }
+  EXPECT_SOUND_HEAP();
+  return finish();
+}
+
+static int write_number(const char* folder, const char* file, size_t number) {
+  char path[200];
+  snprintf(path, sizeof path, "%s/%s", folder, file);
+  FILE* out = fopen(path, "w");
+  if (out == NULL) return 0;
+  const int written = fprintf(out, "%zu", number) > 0;
+  return fclose(out) == 0 && written;
+}
+
+// Version 1 or 2; NULL when this user may not, or the memory controller is elsewhere.
+static const char* make_group(void) {
+  static char folder[100];
+  const struct {
+    const char* mount;
+    const char* file;
+  } versions[] = {{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}};
+  for (int i = 0; i < 2; ++i) {
+    snprintf(folder, sizeof folder, "%s/hakmem-test-%d", versions[i].mount, (int)getpid());
+    if (mkdir(folder, 0755) != 0) continue;
+    if (write_number(folder, versions[i].file, LIMIT)) return folder;
+    rmdir(folder);
+  }
+  return NULL;
+}
+
+static void run(const char* program, const char* option, const char* group) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (option != NULL) setenv("HAKMEM_MEMORY_LIMIT", option, 1);
+    if (group != NULL) REQUIRE(write_number(group, "cgroup.procs", (size_t)getpid()));
+    execl(program, program, "live", (char*)NULL);
+    _exit(99);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  if (status != 0) {
+    char line[100];
+    snprintf(line, sizeof line, "with %s it ended with status %#x",
+             group != NULL ? "a cgroup" : "the option", (unsigned)status);
+    say_failure(__FILE__, __LINE__, line);
+    ++program_failures;
+  }
+}
+
+int main(int argc, char** argv) {
+  if (argc > 1) return live();
+  begin(180);
+  run(argv[0], "256M", NULL);
+  const char* group = make_group();
+  if (group != NULL) {
+    run(argv[0], NULL, group);
+    EXPECT(rmdir(group) == 0);
+  }
+  return finish();
+}
