@@ -13,6 +13,9 @@ constexpr uint64_t kNoDeadline = UINT64_MAX;
 constexpr Milliseconds kRefusalPause{1000};
 // Small heaps keep what they have for the decay time: 16 MiB.
 constexpr uint32_t kEmptySlotsFloor = (16u << 20) >> kSlotShift;
+// As many slots released without an acquire between: the program gives up what it has, and little of it
+// will come back.
+constexpr uint32_t kDrainingShare = 4;
 
 // Runs of ones in `mask`, each purged by one call. Returns the slots the system took back.
 uint32_t purge_runs(const SuperSlab& super, uint32_t mask) {
@@ -58,7 +61,10 @@ SlotCount SharedPool::empty_slots_max() const {
   const size_t spare = memory_limit().spare(Bytes(in_use) + memory_limit().huge()).count() >> kSlotShift;
   size_t most = UINT32_MAX - kSlotsPerSuperSlab;
   if (config().decay_ms != Decay::kNever) {
-    most = active_slots().count() > kEmptySlotsFloor ? active_slots().count() : kEmptySlotsFloor;
+    const bool draining = releases_in_row_ > kEmptySlotsFloor;
+    const uint32_t share = draining ? active_slots().count() / kDrainingShare : active_slots().count();
+    const uint32_t floor = draining ? kEmptySlotsFloor / kDrainingShare : kEmptySlotsFloor;
+    most = share > floor ? share : floor;
   }
   return SlotCount(static_cast<uint32_t>(spare < most ? spare : most));
 }

@@ -38,6 +38,7 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
       if (run.super != nullptr) {
         const bool zero = claim(run);
         ++acquires_;
+        releases_in_row_ = 0;
         return Acquired{format(run, size_class, owner, bitmap), zero};
       }
       if (waited_for_purge) ++shared_fails_;
@@ -77,6 +78,7 @@ void SharedPool::release(Slab* slab) {
     os::LockGuard guard(lock_);
     give_back(super, run_mask(first, slots.count()));
     ++releases_;
+    ++releases_in_row_;
     surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
   }
   if (surplus) [[unlikely]] purge_surplus();

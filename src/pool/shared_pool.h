@@ -158,6 +158,7 @@ class SharedPool {
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;
+  uint32_t releases_in_row_ = 0;  // without an acquire between
   uint64_t acquires_ = 0;
   uint64_t releases_ = 0;
   uint64_t purged_slots_ = 0;
