@@ -4,7 +4,7 @@
 // Contract        One thread at a time writes (its owner, or the holder of its owner's lock);
 //                 anybody reads, and may read a value that is a little old.
 // Observable      get().
-// Composable      Needs <atomic>. Used by front, large, heap.
+// Composable      Needs <atomic>. Used by os/lock, pool, front, large.
 #pragma once
 
 #include <atomic>

@@ -34,6 +34,7 @@ ThreadCache* CacheList::take_over() {
     if (cache == nullptr) return create();
     parked_first_ = cache->parked_next;
     note_unlinked(cache);
+    stats_.taken_over.add(1);
   }
   os::LockGuard own(cache->lock());
   cache->set_parked(false);
@@ -51,6 +52,7 @@ void CacheList::park(ThreadCache* cache) {
   ThreadCache::return_strays(cache->drain_inbox(true));
   os::LockGuard guard(lock_);
   link_parked(cache);
+  stats_.parked.add(1);
 }
 
 void CacheList::link_parked(ThreadCache* cache) {
@@ -58,12 +60,14 @@ void CacheList::link_parked(ThreadCache* cache) {
   parked_first_ = cache;
   parked_count_.fetch_add(1, std::memory_order_relaxed);
   if (!cache->retired()) unretired_.fetch_add(1, std::memory_order_relaxed);
+  stats_.atomics.add(cache->retired() ? 1 : 2);
 }
 
 // Under lock_.
 void CacheList::note_unlinked(const ThreadCache* cache) {
   parked_count_.fetch_sub(1, std::memory_order_relaxed);
   if (!cache->retired()) unretired_.fetch_sub(1, std::memory_order_relaxed);
+  stats_.atomics.add(cache->retired() ? 1 : 2);
 }
 
 // Whoever unlinks a parked cache owns it, as a thread that takes it over does.
@@ -124,12 +128,14 @@ void CacheList::drain_parked() {
 }
 
 void CacheList::drain_mail() {
-  // relaxed: a hint, set again by whoever finds mail it could not drain.
+  // relaxed: a hint, set again by whoever finds mail it could not drain. A look first: no write for nothing.
+  if (!mail_waits_.load(std::memory_order_relaxed)) return;
   if (!mail_waits_.exchange(false, std::memory_order_relaxed)) return;
   // One chain of what was adopted meanwhile, returned when no lock is held.
   Message* strays = nullptr;
   {
     os::LockGuard guard(lock_);
+    stats_.atomics.add(1);
     settle_orphans();
     for (ThreadCache* cache = parked_first_; cache != nullptr; cache = cache->parked_next) {
       Message* more = cache->drain_inbox(false);

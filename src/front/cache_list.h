@@ -5,12 +5,13 @@
 // Contract        A cache keeps its id for ever. A parked cache belongs to the list; take_over() gives
 //                 it to one thread, with its kept slabs if it was not retired. adoptable() counts the listed slabs of parked caches. Lock rank
 //                 kList; a parked cache's lock is only tried while it is held (fork excepted).
-// Observable      count(), parked(), adoptable().
+// Observable      count(), parked(), adoptable(), stats().
 // Composable      ThreadCache, meta_arena. Used by ThreadCache (adopt), heap (lifecycle), observe.
 #pragma once
 
 #include <atomic>
 
+#include "base/counter.h"
 #include "base/units.h"
 #include "os/lock.h"
 #include "config/size_class.h"
@@ -18,6 +19,13 @@
 namespace hakmem {
 
 class ThreadCache;
+
+struct CacheListStats {
+  // Under the list's lock.
+  Counter taken_over;
+  Counter parked;   // by threads that left
+  Counter atomics;  // locked instructions on what the list tells those who do not hold its lock
+};
 
 class CacheList {
  public:
@@ -67,6 +75,7 @@ class CacheList {
     }
   }
 
+  const CacheListStats& stats() const { return stats_; }
   os::Lock& lock() { return lock_; }
   // In the child of fork: every cache but this thread's has lost its thread.
   void park_all_but(uintptr_t owner_thread);
@@ -92,6 +101,7 @@ class CacheList {
   ThreadCache* parked_first_ = nullptr;
   // Parked ones that are not retired. Changed under lock_; relaxed, a hint for those who do not hold it.
   std::atomic<uint32_t> unretired_{0};
+  CacheListStats stats_;
   bool orphans_ = false;  // in the child of fork, until somebody needs a parked cache
   std::atomic<bool> mail_waits_{false};
   std::atomic<int32_t> adoptable_[kClasses] = {};

@@ -76,8 +76,10 @@ void ThreadCache::grow(ClassIndex c) {
   if (wanted <= state.capacity) return;
   const Bytes more = granted_for(c, wanted) - granted_for(c, state.capacity);
   if (!budget().grant(more)) return;
+  stats_.budget_atomics.add(1);
   if (wanted > room(c) && !move_to_long_place(c)) {
     budget().hand_back(more);
+    stats_.budget_atomics.add(1);
     return;
   }
   lift_tripwire(c);
@@ -139,6 +141,7 @@ void ThreadCache::lower_capacity(ClassIndex c) {
   if (wanted < depth(c) + kPushInFlight) wanted = depth(c) + kPushInFlight;
   if (wanted >= state.capacity) return;
   budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
+  stats_.budget_atomics.add(1);
   lift_tripwire(c);
   set_capacity(c, wanted);
 }
@@ -209,6 +212,7 @@ void ThreadCache::empty_stack_of(ClassIndex c) {
   lift_tripwire(c);
   const uint32_t wanted = state.capacity < short_entries(c) ? state.capacity : short_entries(c);
   budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
+  stats_.budget_atomics.add(1);
   set_capacity(c, wanted);
 }
 

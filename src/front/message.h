@@ -44,6 +44,7 @@ class Inbox {
   struct Load {
     uint32_t messages;
     uint32_t kibibytes;
+    uint32_t atomics;  // that the push took
   };
 
   // `bytes` of blocks are in the message. Returns the load with it.
@@ -52,13 +53,15 @@ class Inbox {
     // take_all() receives it. Nothing is popped singly, so a recycled head is harmless. seq_cst
     // because the sender then asks whether the owner is parked: see ThreadCache::parked().
     Message* head = head_.load(std::memory_order_relaxed);
+    uint32_t atomics = 1;  // the addition below
     do {
       message->next = head;
+      ++atomics;
     } while (!head_.compare_exchange_weak(head, message, std::memory_order_seq_cst,
                                           std::memory_order_relaxed));
     const uint64_t added = uint64_t{1} << 32 | (bytes.count() + 1023) >> 10;
     const uint64_t load = load_.fetch_add(added, std::memory_order_relaxed) + added;
-    return Load{static_cast<uint32_t>(load >> 32), static_cast<uint32_t>(load)};
+    return Load{static_cast<uint32_t>(load >> 32), static_cast<uint32_t>(load), atomics};
   }
 
   Message* take_all() {

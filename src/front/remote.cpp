@@ -34,6 +34,7 @@ void ThreadCache::forward(uint32_t block_tag, void* block) {
       report_misuse(Misuse::kInteriorFree, block);
     }
     pool().change_owner(slab, id_);
+    stats_.large_taken.add(1);
     put_on_stack(c, block);
     return;
   }
@@ -67,10 +68,12 @@ void ThreadCache::close(Message*& message) {
 void ThreadCache::send(Message* message) {
   ThreadCache* owner = cache_list().find(message->owner());
   stats_.messages_sent.add(1);
+  stats_.blocks_sent.add(message->count);
   // Blocks of one message tend to be of one size.
   const uint32_t first_tag = registry().tag_of(reinterpret_cast<uintptr_t>(message->blocks[0]));
   const Bytes bytes{message->count * block_bytes(tag_class(first_tag)).count()};
   const Inbox::Load load = owner->inbox_.push(message, bytes);
+  stats_.inbox_atomics.add(load.atomics);
   const bool crowded =
       load.messages > kInboxMessagesMax || load.kibibytes > kInboxKibibytesMax || owner->parked();
   if (!crowded) return;
@@ -87,6 +90,7 @@ void ThreadCache::receive() {
   void* overflow[kOverflowBatch];
   uint32_t overflowed = 0;
   Message* message = inbox_.take_all();
+  stats_.inbox_atomics.add(1);
   while (message != nullptr) {
     for (uint32_t i = 0; i < message->count; ++i) {
       void* block = message->blocks[i];
@@ -135,6 +139,7 @@ Message* ThreadCache::drain_inbox(bool wait) {
   }
   Slab* released = nullptr;
   Message* waiting = inbox_.take_all();
+  stats_.drains.add(1);
   for (Message* message = waiting; message != nullptr; message = message->next) {
     keep_strays(message, &released);
   }

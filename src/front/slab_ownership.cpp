@@ -84,12 +84,12 @@ bool ThreadCache::after_put(Slab* slab) {
 void ThreadCache::list(Slab* slab, bool in_front) {
   SlabList& slabs = state_of(slab->class_index()).slabs;
   in_front ? slabs.push_front(slab) : slabs.push_back(slab);
-  if (parked_.load(std::memory_order_relaxed)) cache_list().note_adoptable(slab->class_index(), 1);
+  if (parked_.load(std::memory_order_relaxed)) note_adoptable(slab->class_index(), 1);
 }
 
 void ThreadCache::unlist(Slab* slab) {
   state_of(slab->class_index()).slabs.remove(slab);
-  if (parked_.load(std::memory_order_relaxed)) cache_list().note_adoptable(slab->class_index(), -1);
+  if (parked_.load(std::memory_order_relaxed)) note_adoptable(slab->class_index(), -1);
 }
 
 void ThreadCache::release_chain(Slab* chain) {
@@ -166,12 +166,18 @@ bool ThreadCache::give_for_adoption(ClassIndex c, ThreadCache* adopter) {
   return slab != nullptr;
 }
 
+void ThreadCache::note_adoptable(ClassIndex c, int32_t slabs) {
+  cache_list().note_adoptable(c, slabs);
+  stats_.parked_atomics.add(1);
+}
+
 void ThreadCache::set_parked(bool parked) {
   parked_.store(parked, std::memory_order_seq_cst);
+  stats_.parked_atomics.add(1);
   for (uint32_t i = 0; i < kClasses; ++i) {
     int32_t listed = 0;
     for (const Slab* slab = classes_[i].slabs.first(); slab != nullptr; slab = slab->next) ++listed;
-    if (listed != 0) cache_list().note_adoptable(ClassIndex(i), parked ? listed : -listed);
+    if (listed != 0) note_adoptable(ClassIndex(i), parked ? listed : -listed);
   }
 }
 

@@ -25,14 +25,23 @@
 namespace hakmem {
 
 struct CacheStats {
+  // The owner's.
+  Counter slow_paths;
   Counter refills;
   Counter flushes;
   Counter messages_sent;
+  Counter blocks_sent;  // in them
   Counter messages_received;
   Counter slabs_acquired;
-  Counter slabs_released;
   Counter slabs_adopted;
+  Counter large_taken;  // freed here, and their slabs with them
   Counter ticks;
+  Counter inbox_atomics;   // locked instructions on inboxes, its own and others'
+  Counter budget_atomics;  // and on the sum of all budgets
+  // Under lock().
+  Counter slabs_released;
+  Counter drains;         // of its inbox, into the bitmaps
+  Counter parked_atomics;  // locked instructions that say what parked caches have to give
 };
 
 // Which pages under free blocks may go back: those of slabs that nobody uses now, or all.
@@ -208,6 +217,7 @@ class ThreadCache : public CacheFront {
   bool after_put(Slab* slab);
   void list(Slab* slab, bool in_front);
   void unlist(Slab* slab);
+  void note_adoptable(ClassIndex c, int32_t slabs);
   bool return_block(void* block);
 
   // slab_holes.cpp: pages under free blocks.

@@ -19,6 +19,7 @@ constexpr uint32_t kAttention = 4096;
 }  // namespace
 
 void ThreadCache::count_slow_path() {
+  stats_.slow_paths.add(1);
   if (slow_paths_left_-- != 0) return;
   slow_paths_left_ = kSlowPathsPerLook;
   const Milliseconds now = os::now_coarse();

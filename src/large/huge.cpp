@@ -156,7 +156,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, bo
   void* block = map_new(mapped, alignment, from_slots, &got, zero);
   if (block == nullptr) return nullptr;
   os::LockGuard guard(lock_);
-  ++maps_;
+  counters_.maps.add(1);
   insert(reinterpret_cast<uintptr_t>(block), got);
   return block;
 }
@@ -203,7 +203,7 @@ bool HugeBlocks::release(void* block) {
     os::LockGuard guard(lock_);
     if (!remove(address, &size)) return false;
     if (retain(address, size)) return true;
-    ++unmaps_;
+    counters_.unmaps.add(1);
   }
   if (is_in_slots(address)) {
     pool().release_huge(address, slots_of(size));
@@ -284,7 +284,7 @@ bool HugeBlocks::evict_oldest(Retained* out) {
   retained_[oldest] = retained_[--retained_count_];
   retained_bytes_ -= out->size;
   note_mapped();
-  ++unmaps_;
+  counters_.unmaps.add(1);
   return true;
 }
 
@@ -331,7 +331,7 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
 HugeStats HugeBlocks::stats() {
   os::LockGuard guard(lock_);
   return HugeStats{blocks_,        Bytes(live_bytes_), Bytes(in_slots_), Bytes(retained_bytes_),
-                   maps_,          unmaps_};
+                   counters_.maps.get(), counters_.unmaps.get()};
 }
 
 }  // namespace hakmem

@@ -7,12 +7,13 @@
 //                 are reused when at most a quarter too large. Where the system refuses a mapping
 //                 (address space or mappings are used up), slots of the pool serve. No
 //                 system call under the lock. Lock rank kHuge.
-// Observable      HugeStats.
+// Observable      HugeStats, HugeCounters.
 // Composable      os/pages, os/lock, config, registry, pool. Used by heap.
 #pragma once
 
 #include <atomic>
 
+#include "base/counter.h"
 #include "base/units.h"
 #include "os/lock.h"
 
@@ -25,6 +26,12 @@ struct HugeStats {
   Bytes retained;
   uint64_t maps;
   uint64_t unmaps;
+};
+
+// Written under the lock of the huge blocks, so that anybody may read them without it.
+struct HugeCounters {
+  Counter maps;
+  Counter unmaps;
 };
 
 class HugeBlocks {
@@ -53,6 +60,7 @@ class HugeBlocks {
   Bytes purge(Milliseconds now, bool everything);
 
   HugeStats stats();
+  const HugeCounters& counters() const { return counters_; }
   os::Lock& lock() { return lock_; }
 
  private:
@@ -99,8 +107,7 @@ class HugeBlocks {
   std::atomic<uint64_t> count_{0};  // blocks_, for readers without the lock
   size_t live_bytes_ = 0;
   size_t in_slots_ = 0;
-  uint64_t maps_ = 0;
-  uint64_t unmaps_ = 0;
+  HugeCounters counters_;
 };
 
 HugeBlocks& huge_blocks();

@@ -5,8 +5,7 @@ namespace hakmem::os {
 namespace {
 
 // How many locks of each rank this thread holds; only debug builds count.
-constexpr uint32_t kRanks = static_cast<uint32_t>(LockRank::kMeta) + 1;
-constinit thread_local uint16_t t_held[kRanks] = {};
+constinit thread_local uint16_t t_held[kLockRanks] = {};
 
 constexpr int kSpins = 64;
 
@@ -15,19 +14,22 @@ constexpr int kSpins = 64;
 uint32_t held_ranks() {
   uint32_t ranks = 0;
   if constexpr (kDebug) {
-    for (uint32_t rank = 0; rank < kRanks; ++rank) ranks |= t_held[rank] != 0 ? 1u << rank : 0u;
+    for (uint32_t rank = 0; rank < kLockRanks; ++rank) ranks |= t_held[rank] != 0 ? 1u << rank : 0u;
   }
   return ranks;
 }
 
 void Lock::lock_slow() {
+  uint64_t failed = 1;  // the caller's
   // A holder does less than a microsecond of work, so look a few times before sleeping.
   for (int i = 0; i < kSpins; ++i) {
     uint32_t expected = kFree;
-    if (state_.load(std::memory_order_relaxed) == kFree &&
-        state_.compare_exchange_weak(expected, my_mark(), std::memory_order_acquire,
-                                     std::memory_order_relaxed)) {
-      return;
+    if (state_.load(std::memory_order_relaxed) == kFree) {
+      if (state_.compare_exchange_weak(expected, my_mark(), std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+        return count_contended(failed);
+      }
+      ++failed;
     }
     spin_pause();
   }
@@ -36,15 +38,24 @@ void Lock::lock_slow() {
     uint32_t seen = kFree;
     if (state_.compare_exchange_strong(seen, my_mark() | kContended, std::memory_order_acquire,
                                        std::memory_order_relaxed)) {
-      return;
+      return count_contended(failed);
     }
-    if ((seen & kContended) == 0 &&
-        !state_.compare_exchange_strong(seen, seen | kContended, std::memory_order_relaxed,
-                                        std::memory_order_relaxed)) {
-      continue;
+    ++failed;
+    if ((seen & kContended) == 0) {
+      ++failed;
+      if (!state_.compare_exchange_strong(seen, seen | kContended, std::memory_order_relaxed,
+                                          std::memory_order_relaxed)) {
+        continue;
+      }
     }
     futex_wait(&state_, seen | kContended);
   }
+}
+
+// Under the lock that was just taken.
+void Lock::count_contended(uint64_t failed) {
+  stats_.contended.add(1);
+  stats_.retries.add(failed);
 }
 
 void Lock::check_rank() const {

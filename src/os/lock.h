@@ -4,7 +4,8 @@
 // Contract        A lock is taken only while holding locks of lower rank; of two caches' locks the
 //                 second may only be tried. A signal handler that interrupted the holder can tell.
 //                 No fairness.
-// Observable      Debug builds check ranks at every lock(); held_ranks() is for tests and os/pages.
+// Observable      LockStats. Debug builds check ranks at every lock(); held_ranks() is for tests and
+//                 os/pages.
 // Composable      os/thread. Used by superslab, pool, front, large, heap.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "base/counter.h"
 #include "os/thread.h"
 
 namespace hakmem::os {
@@ -26,6 +28,23 @@ enum class LockRank : uint8_t {
   kGrow = 6,
   kPool = 7,
   kMeta = 8
+};
+
+inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kMeta) + 1;
+
+// A child of fork starts with its parent's counts.
+struct LockStats {
+  // Written by the holder.
+  Counter acquired;   // tries that succeeded included
+  Counter contended;  // of these, how often somebody else held it
+  Counter retries;    // further compare-exchanges: that failed, or only marked the lock contended
+  // sync: none, a statistic. Tries that found the lock taken: nobody who writes it holds the lock.
+  std::atomic<uint64_t> refused{0};
+
+  // Locked instructions: one takes, one gives back.
+  uint64_t atomics() const {
+    return 2 * acquired.get() + retries.get() + 2 * refused.load(std::memory_order_relaxed);
+  }
 };
 
 class Lock {
@@ -49,6 +68,8 @@ class Lock {
     uint32_t expected = kFree;
     if (!state_.compare_exchange_strong(expected, my_mark(), std::memory_order_acquire,
                                         std::memory_order_relaxed)) {
+      // relaxed: nothing is published through a statistic.
+      stats_.refused.fetch_add(1, std::memory_order_relaxed);
       return false;
     }
     taken();
@@ -73,6 +94,8 @@ class Lock {
     return holder == 0 || holder == thread_identity();
   }
 
+  const LockStats& stats() const { return stats_; }
+
   // In the child of fork, where the holder is the forking thread or has vanished.
   void reset_in_child() {
     if constexpr (kDebug) forget_rank();
@@ -94,9 +117,11 @@ class Lock {
   void taken() {
     if constexpr (kDebug) remember_rank();
     holder_.store(thread_identity(), std::memory_order_relaxed);
+    stats_.acquired.add(1);
   }
 
   [[gnu::cold, gnu::noinline]] void lock_slow();
+  void count_contended(uint64_t failed);
   void check_rank() const;
   void remember_rank() const;
   void forget_rank() const;
@@ -105,6 +130,7 @@ class Lock {
   const LockRank rank_;
   // Tells apart the threads of one mark; 0 for a moment after lock() and before the end of unlock().
   std::atomic<uintptr_t> holder_{0};
+  LockStats stats_;
 };
 
 class LockGuard {

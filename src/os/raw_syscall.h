@@ -1,18 +1,44 @@
 // os/raw_syscall.h: system calls without libc.
 //
-// Responsibility  Enter the kernel; return its answer (negative errno on failure).
+// Responsibility  Enter the kernel; return its answer (negative errno on failure); count it.
 // Contract        errno is untouched, no call is a cancellation point.
-// Observable      Nothing.
+// Observable      os/system_calls.
 // Composable      Used by os/ only.
 #pragma once
 
 #include <sys/syscall.h>
 
+#include "os/system_calls.h"
+
 namespace hakmem::os {
+
+inline constexpr long kFutexWaitPrivate = 128;
+inline constexpr long kFutexWakePrivate = 129;
+
+// Folds to a constant where the number is one.
+constexpr SystemCall kind_of_system_call(long number, long b) {
+  switch (number) {
+    case SYS_mmap:
+      return SystemCall::kMap;
+    case SYS_munmap:
+      return SystemCall::kUnmap;
+    case SYS_mprotect:
+      return SystemCall::kProtect;
+    case SYS_madvise:
+      return SystemCall::kAdvise;
+    case SYS_mremap:
+      return SystemCall::kRemap;
+    case SYS_futex:
+      return b == kFutexWakePrivate ? SystemCall::kFutexWake : SystemCall::kFutexWait;
+    default:
+      return SystemCall::kOther;
+  }
+}
 
 #if defined(__x86_64__)
 inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
                         long f = 0) {
+  count_system_call(kind_of_system_call(number, b));
   long result;
   register long r10 asm("r10") = d;
   register long r8 asm("r8") = e;
@@ -26,6 +52,7 @@ inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d 
 #elif defined(__aarch64__)
 inline long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
                         long f = 0) {
+  count_system_call(kind_of_system_call(number, b));
   register long x8 asm("x8") = number;
   register long x0 asm("x0") = a;
   register long x1 asm("x1") = b;

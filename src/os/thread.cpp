@@ -10,8 +10,6 @@ namespace hakmem::os {
 
 namespace {
 
-constexpr long kFutexWaitPrivate = 128;
-constexpr long kFutexWakePrivate = 129;
 constexpr long kSetMask = 2;
 // Nothing of ours runs deep; libc puts the thread-local memory of all libraries there too.
 constexpr size_t kStackBytes = size_t{256} << 10;

@@ -59,14 +59,17 @@ bool SharedPool::claim_huge(SlotCount slots, Run* found, bool* zero) {
   while (open_fresh() != nullptr) {
   }
   *found = find_huge(slots.count());
-  if (found->slots != slots.count()) return false;
+  if (found->slots != slots.count()) {
+    counters_.misses.add(1);
+    return false;
+  }
   *zero = true;
   for_each_part(*found, [zero, this](const Run& part) {
     *zero = claim(part) && *zero;
     part.super->huge_slots |= part.mask();
     registry().set_tags(PoolKey(), part.base(), SlotCount(part.slots), kInteriorTag);
   });
-  ++acquires_;
+  counters_.acquires.add(1);
   return true;
 }
 
@@ -109,7 +112,7 @@ void SharedPool::release_huge(uintptr_t base, SlotCount slots) {
       registry().set_tags(PoolKey(), part.base(), SlotCount(part.slots), kUnusedTag);
       give_back(part.super, part.mask());
     });
-    ++releases_;
+    counters_.releases.add(1);
     surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
   }
   if (surplus) purge_surplus();

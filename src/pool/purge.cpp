@@ -47,6 +47,7 @@ Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
   SlotCount allowed;
   {
     os::LockGuard guard(lock_);
+    counters_.decays.add(1);
     decay_.advance(now, empty_slots(), Milliseconds(decay_ms));
     allowed = decay_.allowed();
     if (empty_slots() <= allowed || now < purge_again_) return Bytes(0);
@@ -144,6 +145,7 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
       claimed &= claimed - 1;  // keep the low ones: they are reused first
     }
     super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
+    counters_.purges.add(1);
     count_slots(0u - static_cast<uint32_t>(std::popcount(claimed)), 0);
     reindex(super);
   }
@@ -158,13 +160,13 @@ SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed)
   if (refused != 0) {
     super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
     count_slots(static_cast<uint32_t>(std::popcount(refused)), 0);
-    ++purge_refusals_;
+    counters_.purge_refusals.add(1);
     super->refused_purge = true;
   }
   if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
   reindex(super);
   const uint32_t count = static_cast<uint32_t>(std::popcount(purged));
-  purged_slots_ += count;
+  counters_.purged_slots.add(count);
   decay_.note_purged(SlotCount(count));
   return Purged{count, true};
 }

@@ -37,11 +37,12 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
       }
       if (run.super != nullptr) {
         const bool zero = claim(run);
-        ++acquires_;
+        counters_.acquires.add(1);
         releases_in_row_ = 0;
         return Acquired{format(run, size_class, owner, bitmap), zero};
       }
-      if (waited_for_purge) ++shared_fails_;
+      counters_.misses.add(1);
+      if (waited_for_purge) counters_.shared_fails.add(1);
     }
     if (growth == Growth::kForbidden || waited_for_purge) break;
     // EMPTY slots that are no run long enough.
@@ -77,7 +78,7 @@ void SharedPool::release(Slab* slab) {
   {
     os::LockGuard guard(lock_);
     give_back(super, run_mask(first, slots.count()));
-    ++releases_;
+    counters_.releases.add(1);
     ++releases_in_row_;
     surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
   }
@@ -93,6 +94,7 @@ bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
   if (first + new_slots > kSlotsPerSuperSlab) return false;
   const OwnerId owner = tag_owner(registry().tag_of(slab->base));
   os::LockGuard guard(lock_);
+  counters_.resizes.add(1);
   if (new_slots > old_slots) {
     const Run tail{super, first + old_slots, new_slots - old_slots};
     if ((super->free_mask() & tail.mask()) != tail.mask()) return false;
@@ -168,7 +170,7 @@ bool SharedPool::keep_fresh(const SuperSlabRange& range) {
   if (range.count == 0) return false;
   os::LockGuard guard(lock_);
   fresh_ = range;
-  ++grows_;
+  counters_.grows.add(1);
   return true;
 }
 
@@ -283,12 +285,12 @@ PoolStats SharedPool::stats() {
     stats.empty_slots += super.count(SlotState::kEmpty).count();
   });
   stats.unused_slots += uint64_t{fresh_.count} * kSlotsPerSuperSlab;
-  stats.acquires = acquires_;
-  stats.releases = releases_;
-  stats.purged_slots = purged_slots_;
-  stats.purge_refusals = purge_refusals_;
-  stats.grows = grows_;
-  stats.shared_fails = shared_fails_;
+  stats.acquires = counters_.acquires.get();
+  stats.releases = counters_.releases.get();
+  stats.purged_slots = counters_.purged_slots.get();
+  stats.purge_refusals = counters_.purge_refusals.get();
+  stats.grows = counters_.grows.get();
+  stats.shared_fails = counters_.shared_fails.get();
   return stats;
 }
 

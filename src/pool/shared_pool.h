@@ -9,11 +9,12 @@
 //                 its tags appear and change in one critical section, so fork finds it whole.
 //                 acquire_huge(): slots of neighbouring SuperSlabs for one huge block, where the
 //                 system refuses a mapping. Lock ranks kPurge, kGrow, kPool.
-// Observable      PoolStats; the walker checks masks, tags and records against each other.
+// Observable      PoolStats, PoolCounters; the walker checks masks, tags and records against each other.
 // Composable      Registry, MetaArena, Decay, config. Used by front, heap. Knows no thread and no size
 //                 policy.
 #pragma once
 
+#include "base/counter.h"
 #include "os/lock.h"
 #include "superslab/registry.h"
 #include "pool/decay.h"
@@ -30,6 +31,20 @@ struct PoolStats {
   uint64_t purge_refusals;
   uint64_t grows;
   uint64_t shared_fails;  // acquires that found nothing although the system was asked
+};
+
+// Written under the pool's lock, so that anybody may read them without it.
+struct PoolCounters {
+  Counter acquires;
+  Counter misses;  // acquires that found no run, before the pool grew or in vain
+  Counter releases;
+  Counter resizes;
+  Counter purges;  // SuperSlabs whose EMPTY slots were claimed
+  Counter purged_slots;
+  Counter purge_refusals;
+  Counter grows;
+  Counter shared_fails;
+  Counter decays;  // turns of the decay curve
 };
 
 class SharedPool {
@@ -85,6 +100,7 @@ class SharedPool {
   void repair_in_child();
 
   PoolStats stats();
+  const PoolCounters& counters() const { return counters_; }
   // ACTIVE or EMPTY, and huge blocks: what the process has of memory.
   Bytes used() const;
   os::Lock& lock() { return lock_; }
@@ -159,12 +175,7 @@ class SharedPool {
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;
   uint32_t releases_in_row_ = 0;  // without an acquire between
-  uint64_t acquires_ = 0;
-  uint64_t releases_ = 0;
-  uint64_t purged_slots_ = 0;
-  uint64_t purge_refusals_ = 0;
-  uint64_t grows_ = 0;
-  uint64_t shared_fails_ = 0;
+  PoolCounters counters_;
   // Written under lock_; relaxed for others, who want to know how much there is.
   std::atomic<uint32_t> empty_slots_{0};
   std::atomic<uint32_t> active_slots_{0};
