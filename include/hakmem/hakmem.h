@@ -7,6 +7,7 @@
 #define HAKMEM_HAKMEM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,6 +45,20 @@ HAK_API void hak_thread_idle(void);
  * what locks protect is checked. Returns NULL when all is well, else the first violation as text
  * (valid until the next call). */
 HAK_API const char* hak_check(void);
+
+/* One number that the library counts. `name` says what, and never changes its meaning: a later version
+ * may have more counters, and drops a name rather than use it otherwise. So look for a name, not for a
+ * place. The texts are constants. */
+struct hak_counter {
+  const char* name;
+  const char* unit;
+  const char* help; /* one line */
+  uint64_t value;   /* since the start of the process; only grows */
+};
+
+/* Fills at most `capacity` counters and returns how many there are: ask with 0 first. Takes no lock and
+ * allocates nothing; other threads go on meanwhile, so the values are not of one moment. */
+HAK_API size_t hak_counters(struct hak_counter* counters, size_t capacity);
 
 /* "0.1.0" */
 HAK_API const char* hak_version(void);

@@ -1,6 +1,7 @@
 // hakmem.h: the same heap under its own names.
 #include "base/bits.h"
 #include "heap/lifecycle.h"
+#include "observe/counters.h"
 #include "observe/invariants.h"
 #include "api/entry.h"
 
@@ -31,5 +32,15 @@ int hak_trim(void) { return hakmem::heap::trim() ? 1 : 0; }
 void hak_thread_idle(void) { hakmem::heap::idle(); }
 
 const char* hak_check(void) { return hakmem::check_heap(hakmem::Threads::kRunning); }
+
+size_t hak_counters(hak_counter* counters, size_t capacity) {
+  hakmem::CounterValues read;
+  hakmem::read_counters(&read);
+  for (uint32_t i = 0; i < hakmem::kCounters && i < capacity; ++i) {
+    const hakmem::CounterInfo& info = hakmem::counter_info(i);
+    counters[i] = hak_counter{info.name, info.unit, info.help, read.values[i]};
+  }
+  return hakmem::kCounters;
+}
 
 const char* hak_version(void) { return HAKMEM_VERSION; }

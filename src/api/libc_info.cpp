@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "os/process.h"
 #include "heap/heap.h"
+#include "observe/counters.h"
 #include "observe/snapshot.h"
 
 #define HAK_EXPORT extern "C" [[gnu::visibility("default")]]
@@ -39,6 +40,46 @@ void write_line(const char* name, uint64_t bytes) {
   hakmem::LineWriter line;
   line.append(name).append_decimal(bytes).end_line();
   hakmem::os::write_stderr(line.data(), line.size());
+}
+
+// An element of ours behind glibc's: who reads glibc's passes over it.
+void print_counters(FILE* out) {
+  hakmem::CounterValues read;
+  hakmem::read_counters(&read);
+  fputs("<counters>\n", out);
+  for (uint32_t i = 0; i < hakmem::kCounters; ++i) {
+    const hakmem::CounterInfo& info = hakmem::counter_info(i);
+    fprintf(out, "  <counter name=\"%s\" unit=\"%s\" value=\"%zu\"/>\n", info.name, info.unit,
+            size_t{read.values[i]});
+  }
+  fputs("</counters>\n", out);
+}
+
+// malloc_stats in two halves, one after the other on the stack of a thread that may have little.
+[[gnu::noinline]] void write_memory() {
+  HeapSnapshot heap;
+  hakmem::take_snapshot(&heap);
+  write_line("hakmem: system bytes   = ", heap.footprint().count());
+  write_line("hakmem: in use bytes   = ", heap.live.count());
+  write_line("hakmem: cached bytes   = ", heap.cached.count());
+  write_line("hakmem: free in slabs  = ", heap.free_in_slabs.count());
+  write_line("hakmem: empty bytes    = ", heap.pool.empty_slots << hakmem::kSlotShift);
+  write_line("hakmem: metadata bytes = ", heap.meta.in_use.count());
+  write_line("hakmem: huge blocks    = ", heap.huge.blocks);
+  write_line("hakmem: thread caches  = ", heap.caches);
+}
+
+// Those that counted something; a name says what, hakmem.h's hak_counters() says more.
+[[gnu::noinline]] void write_counters() {
+  hakmem::CounterValues read;
+  hakmem::read_counters(&read);
+  for (uint32_t i = 0; i < hakmem::kCounters; ++i) {
+    if (read.values[i] == 0) continue;
+    hakmem::LineWriter line;
+    line.append("hakmem: ").append(hakmem::counter_info(i).name).append(" = ");
+    line.append_decimal(read.values[i]).append(" ").append(hakmem::counter_info(i).unit).end_line();
+    hakmem::os::write_stderr(line.data(), line.size());
+  }
 }
 
 }  // namespace
@@ -102,21 +143,14 @@ HAK_EXPORT int malloc_info(int options, FILE* out) noexcept {
           system, system);
   fprintf(out, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n",
           heap.committed.count(), heap.committed.count());
+  print_counters(out);
   fputs("</malloc>\n", out);
   return 0;
 }
 
 HAK_EXPORT void malloc_stats(void) noexcept {
-  HeapSnapshot heap;
-  hakmem::take_snapshot(&heap);
-  write_line("hakmem: system bytes   = ", heap.footprint().count());
-  write_line("hakmem: in use bytes   = ", heap.live.count());
-  write_line("hakmem: cached bytes   = ", heap.cached.count());
-  write_line("hakmem: free in slabs  = ", heap.free_in_slabs.count());
-  write_line("hakmem: empty bytes    = ", heap.pool.empty_slots << hakmem::kSlotShift);
-  write_line("hakmem: metadata bytes = ", heap.meta.in_use.count());
-  write_line("hakmem: huge blocks    = ", heap.huge.blocks);
-  write_line("hakmem: thread caches  = ", heap.caches);
+  write_memory();
+  write_counters();
 }
 
 // Nothing to turn here: decay and budgets are options. What glibc knows is accepted, so that
