@@ -308,7 +308,7 @@ struct Result {
   if (peak_kib < end_kib) peak_kib = end_kib;
   char joined[256];
   arguments.join(joined, sizeof joined);
-  char members[2048];
+  char members[10 * 1024];
   std::va_list list;
   va_start(list, extra);
   const int members_length = std::vsnprintf(members, sizeof members, extra, list);
@@ -318,7 +318,7 @@ struct Result {
   }
 
   const char* path = path_of_symbol("malloc");
-  char line[4096];
+  char line[12 * 1024];
   const double mops =
       result.seconds > 0 ? static_cast<double>(result.ops) / result.seconds * 1e-6 : 0;
   const int length = std::snprintf(

@@ -41,6 +41,9 @@ RUNS = (
     ("give_back trim 20000", 1, ("trim_from", "given_back_percent")),
     ("give_back idle 20000 20", 1, ("live_kib", "freed_rss_kib")),
     ("give_back sleep 20000 20 10", 1, ("live_kib", "freed_rss_kib")),
+    ("scale work 4 1000 200 10", 4, ("live", "fill_counters", "counters")),
+    ("scale 1 1000 200 0 64 64", 1, ("counters",)),
+    ("scale idle 8", 8, ("live_bytes", "beyond_kib", "counters")),
     ("latency 20000 2000", 1, ("clock_ns", "nothing_worst_ns")),
     ("latency 20000 2000 plain", 1, ("clock_ns", "nothing_worst_ns")),
 )
@@ -84,7 +87,7 @@ class WorkloadTest(unittest.TestCase):
 
     def test_what_no_workload_takes(self):
         for command in ("random_mixed 0", "random_mixed 1 1 1 5", "random_mixed 1 1 1 0 5", "random_mixed 1 1 1 9 5", "tiny_hot x",
-                        "fragment some", "give_back all", "latency 1 1 causes 1 1", "larson 1 1 1 1 9 5"):
+                        "fragment some", "give_back all", "latency 1 1 causes 1 1", "scale walk", "scale work 0", "scale work 2 10 100 101", "scale idle 4 4", "larson 1 1 1 1 9 5"):
             with self.subTest(command):
                 done = run(command, ARGUMENTS.library)
                 self.assertEqual((done.returncode, done.stdout), (USAGE, ""))
