@@ -88,6 +88,11 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
                   --library $<TARGET_FILE:hakmem> --ceiling $<TARGET_FILE:hakmem_benchfast>)
   hakmem_add_test(bench_ceiling cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/bench_ceiling_test.py
                   --command $<TARGET_FILE:hakmem_cli>)
+  hakmem_add_test(bench_scale cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/bench_scale_test.py
+                  --command $<TARGET_FILE:hakmem_cli> --bench ${PROJECT_BINARY_DIR}/bench
+                  --ceiling $<TARGET_FILE:hakmem_benchfast>)
+  hakmem_add_test(scale_is_flat bench ${Python3_EXECUTABLE} ${hakmem_tests}/bench/scale_test.py
+                  --bench ${PROJECT_BINARY_DIR}/bench --library $<TARGET_FILE:hakmem>)
 endif()
 
 # The real compiler is the preset's; training is short, compiling the library twice takes most of the time.

@@ -6,6 +6,8 @@
 #include "ceiling_options.h"
 #include "compare.h"
 #include "compare_options.h"
+#include "scale.h"
+#include "scale_options.h"
 
 namespace hakmem::bench {
 namespace {
@@ -31,6 +33,12 @@ void declare_bench(CLI::App* app, const std::string& command_line, std::function
   const auto ceiling_options = std::make_shared<CeilingOptions>();
   declare_ceiling_options(ceiling_command, ceiling_options.get());
   ceiling_command->callback([=] { *action = [=] { return ceiling(*ceiling_options); }; });
+
+  CLI::App* scale_command = bench->add_subcommand("scale", "");
+  const auto scale_options = std::make_shared<ScaleOptions>();
+  declare_scale_options(scale_command, scale_options.get());
+  scale_command->callback(
+      [=] { *action = [=] { return scale(*scale_options, command_line); }; });
 }
 
 }  // namespace hakmem::bench
