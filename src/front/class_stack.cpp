@@ -258,6 +258,7 @@ void ThreadCache::settle_orphan() {
     if (message != no_message() && message->count != 0) --message->count;
   }
   send_all();
+  drop_spare_messages();
   retired_ = true;
 }
 

@@ -7,9 +7,7 @@ namespace hakmem {
 Message* new_message(OwnerId owner) {
   Message* message = static_cast<Message*>(meta_arena().allocate(Bytes(sizeof(Message))));
   if (message == nullptr) return nullptr;
-  message->next = nullptr;
-  message->count = 0;
-  message->owner_tag = make_tag(owner, ClassIndex(0));
+  message->open_for(owner);
   return message;
 }
 

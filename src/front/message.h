@@ -27,6 +27,12 @@ struct Message {
 
   OwnerId owner() const { return tag_owner(owner_tag); }
 
+  void open_for(OwnerId owner) {
+    next = nullptr;
+    count = 0;
+    owner_tag = make_tag(owner, ClassIndex(0));
+  }
+
   void append(void* block) {
     const uint32_t place = count;
     blocks[place] = block;

@@ -12,6 +12,9 @@ namespace {
 constexpr uint32_t kInboxMessagesMax = 256;
 constexpr uint32_t kInboxKibibytesMax = 4096;
 
+// A thread that frees for many sends as many messages as it receives, with few blocks in each.
+constexpr uint32_t kSpareMessagesMax = 64;
+
 // Blocks that found their stack full are put into bitmaps this many at a time: one lock each.
 constexpr uint32_t kOverflowBatch = 64;
 
@@ -19,6 +22,8 @@ constexpr uint32_t kOverflowBatch = 64;
 
 void ThreadCache::deallocate_remote(uint32_t block_tag, void* block) {
   count_slow_path();
+  // Who frees for many is sent as much: the nodes of that mail serve again.
+  if (spare_messages_ == nullptr && inbox_.has_mail()) receive();
   forward(block_tag, block);
 }
 
@@ -41,7 +46,7 @@ void ThreadCache::forward(uint32_t block_tag, void* block) {
   Message*& message = open[owner.count() % kOpenMessages];
   if (message->owner() != owner) {
     close(message);
-    message = new_message(owner);
+    message = take_message(owner);
     if (message == nullptr) {
       message = no_message();
       return_home(block);
@@ -59,10 +64,38 @@ void ThreadCache::close(Message*& message) {
   message = no_message();
   std::atomic_signal_fence(std::memory_order_release);
   if (closed->count == 0) {
-    recycle_message(closed);
+    keep_message(closed);
   } else {
     send(closed);
   }
+}
+
+// In the child of fork the list is sound, whatever its owner was about to do; the count may be one off.
+Message* ThreadCache::take_message(OwnerId owner) {
+  Message* message = spare_messages_;
+  if (message == nullptr) return new_message(owner);
+  spare_messages_ = message->next;
+  std::atomic_signal_fence(std::memory_order_release);
+  if (spare_message_count_ != 0) --spare_message_count_;
+  message->open_for(owner);
+  return message;
+}
+
+void ThreadCache::keep_message(Message* message) {
+  if (spare_message_count_ >= kSpareMessagesMax) return recycle_message(message);
+  message->next = spare_messages_;
+  std::atomic_signal_fence(std::memory_order_release);
+  spare_messages_ = message;
+  ++spare_message_count_;
+}
+
+void ThreadCache::drop_spare_messages() {
+  while (Message* message = spare_messages_) {
+    spare_messages_ = message->next;
+    std::atomic_signal_fence(std::memory_order_release);
+    recycle_message(message);
+  }
+  spare_message_count_ = 0;
 }
 
 void ThreadCache::send(Message* message) {
@@ -114,7 +147,7 @@ void ThreadCache::receive() {
       }
     }
     Message* next = message->next;
-    recycle_message(message);
+    keep_message(message);
     stats_.messages_received.add(1);
     message = next;
   }

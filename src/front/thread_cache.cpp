@@ -202,6 +202,7 @@ void ThreadCache::give_up_blocks() {
 void ThreadCache::trim() {
   give_up_blocks();
   release_kept_slabs(KeptSlabs::kAll);
+  drop_spare_messages();
 }
 
 void ThreadCache::leave() {

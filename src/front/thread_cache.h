@@ -254,6 +254,9 @@ class ThreadCache : public CacheFront {
   // remote.cpp: messages.
   void forward(uint32_t tag, void* block);
   void close(Message*& message);
+  Message* take_message(OwnerId owner);
+  void keep_message(Message* message);
+  void drop_spare_messages();
   void receive();
   bool make_room_for_mail(ClassIndex c);
   void send(Message* message);
@@ -269,6 +272,9 @@ class ThreadCache : public CacheFront {
   Inbox inbox_;
   SuperSlab* near_ = nullptr;  // where the last slab came from
   CacheStats stats_;
+  // Nodes that came with blocks and will go out again: no lock for either. The owner's.
+  Message* spare_messages_ = nullptr;
+  uint32_t spare_message_count_ = 0;
   uint32_t slow_paths_left_ = 0;
   uint32_t attention_ = 0;  // close watches left until the next tick
   Milliseconds last_tick_;

@@ -64,6 +64,15 @@ class FlatTest(unittest.TestCase):
                        lock_pool_acquired=(0.2, 2 * CLASSES, 10), lock_metadata_acquired=(2, CLASSES + 2 * OPEN_MESSAGES, 40))
             self.assertGreater(result["counters"]["blocks_sent"], result["ops"] // 25)
 
+    def test_blocks_that_anybody_frees(self):
+        """A message has a block or two then, but takes no lock that there is one of in the process."""
+        for result in self.each(10, 0):
+            if result["threads"] == 1:
+                continue
+            self.check(result, lock_metadata_acquired=(5, CLASSES + 2 * OPEN_MESSAGES, 80), lock_pool_acquired=(0.2, 2 * CLASSES, 10),
+                       lock_list_acquired=(0.1, 4, 2), lock_huge_acquired=(0.1, 4, 2), pool_visits=(0.2, 2 * CLASSES, 10))
+            self.assertGreater(result["counters"]["blocks_sent"], result["ops"] // 25)
+
     def test_a_system_call_is_for_growth_only(self):
         for result in self.each(10, 0):
             counters = result["counters"]

@@ -146,6 +146,63 @@ TEST_F(ThreadCacheTest, AnOpenMessageGivesWayToAnotherOwner) {
   for (Owned& other : others) EXPECT_EQ(waiting(*other), 1U);
 }
 
+// b frees `count` blocks of a's, in as many messages, and a takes them all.
+void free_for(ThreadCache& a, ThreadCache& b, uint32_t count) {
+  for (void* block : get_many(a, kClass, count)) {
+    put(b, block);
+    tick(b);
+  }
+  ASSERT_EQ(waiting(a), count);
+  tick(a);
+  ASSERT_EQ(waiting(a), 0U);
+}
+
+TEST_F(ThreadCacheTest, NodesThatCameInGoOutAgainWithoutALock) {
+  Owned a;
+  Owned b;
+  // Their slabs stay, and need no new bitmaps; and soon their stacks have stopped to grow.
+  std::vector<void*> held = {get(*a, kClass), get(*b, kClass)};
+  for (uint32_t round = 0; round < 10; ++round) {
+    free_for(*a, *b, 8);
+    free_for(*b, *a, 8);
+  }
+  const uint64_t locks = meta_arena().lock().stats().acquired.get();
+  for (uint32_t round = 0; round < 10; ++round) {
+    free_for(*a, *b, 8);
+    free_for(*b, *a, 8);
+  }
+  EXPECT_EQ(meta_arena().lock().stats().acquired.get(), locks);
+  put(*a, held[0]);
+  put(*b, held[1]);
+}
+
+TEST_F(ThreadCacheTest, SpareNodesAreFewAndGoWithATrim) {
+  constexpr uint32_t kSpareMax = 64;
+  Owned a;
+  Owned b;
+  void* held = get(*a, kClass);  // so that its slab stays, and with it the slab's bitmap
+  free_for(*a, *b, 2 * kSpareMax);
+  a->trim();
+  const Bytes before = meta_arena().stats().in_use;
+  free_for(*a, *b, kSpareMax + 20);
+  EXPECT_EQ(meta_arena().stats().in_use, before + Bytes(kSpareMax * sizeof(Message)));
+  a->trim();
+  EXPECT_EQ(meta_arena().stats().in_use, before);
+  put(*a, held);
+}
+
+TEST_F(ThreadCacheTest, AnOrphansSpareNodesGoHome) {
+  Owned a;
+  Owned b;
+  free_for(*a, *b, 3);
+  const ThreadCache* vanished = a.vanish();
+  const Bytes before = meta_arena().stats().in_use;
+  Owned next;  // settles the orphan, and takes it over
+  ASSERT_EQ(&*next, vanished);
+  EXPECT_LE(meta_arena().stats().in_use, before - Bytes(3 * sizeof(Message)));
+  forgive(1);  // the topmost entry of its stack
+}
+
 // Whose inbox has more than 256 messages, or more than 4 MiB of blocks, sleeps.
 TEST_F(ThreadCacheTest, ACrowdedInboxIsDrainedByItsSender) {
   struct Case {
