@@ -75,7 +75,7 @@ class ScaleTest(unittest.TestCase):
 
     def test_table(self):
         document, text = self.document(*SMALL)
-        self.assertTrue(text.startswith("per 1000 calls of malloc and free; 10 % of the frees by any other thread; "), text)
+        self.assertTrue(text.startswith("per 1000 calls of malloc and free of 16 to 1024 bytes; 10 % of the frees by any other thread; "), text)
         for live in ("500", "2 000"):
             self.assertIn(f"\nlive {live}\nthreads ", text)
         lines = [line.split() for line in text.splitlines() if re.match(r" +\d+ +[\d.]+ ", line)]
@@ -128,7 +128,8 @@ class ScaleTest(unittest.TestCase):
         self.assertEqual(done.stderr, "hakmem bench scale: this libhakmem.so has no counters\n")
 
     def test_usage(self):
-        for arguments in (["--threads", "0"], ["--threads", "x"], ["--live", "0"], ["--steps", "1"], ["--remote", "101"], ["--unknown"]):
+        for arguments in (["--threads", "0"], ["--threads", "x"], ["--live", "0"], ["--steps", "1"], ["--remote", "101"], ["--min", "9", "--max", "8"],
+                          ["--unknown"]):
             with self.subTest(arguments):
                 done = scale(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (USAGE, ""), done.stderr)

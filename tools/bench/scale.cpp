@@ -46,7 +46,7 @@ std::vector<Task> tasks_of(const ScaleOptions& options) {
       std::vector<std::string> args = {"work"};
       for (const std::uint64_t number :
            {std::uint64_t{threads}, live, options.steps, std::uint64_t{options.remote_percent},
-            std::uint64_t{16}, std::uint64_t{1024}, std::uint64_t{options.partners}}) {
+            options.min_bytes, options.max_bytes, std::uint64_t{options.partners}}) {
         args.push_back(std::to_string(number));
       }
       const double weight = 20'000 + 0.1 * static_cast<double>(options.steps) * threads +
@@ -141,6 +141,9 @@ int run(const ScaleOptions& given, const std::string& command_line) {
   report.command = command_line;
   const ScaleOptions& options = report.options;
   const Allocator hakmem = choose_allocators(options.hakmem, {}, {}).found.front();
+  if (options.max_bytes < options.min_bytes) {
+    throw Error(tools::kExitUsage, "--max is below --min");
+  }
   const std::vector<Task> tasks = tasks_of(options);
   const Launcher launcher({&tasks.front().row}, folders_of(options), kTimeout);
   std::optional<OutputFile> json_file;

@@ -65,6 +65,16 @@ void declare_scale_options(CLI::App* command, ScaleOptions* options) {
       ->type_name("N")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
+  command->add_option("--min", options->min_bytes, "smallest size")
+      ->type_name("BYTES")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
+  command
+      ->add_option("--max", options->max_bytes,
+                   "largest size; as many between 16 and 32 as between 512 and 1024")
+      ->type_name("BYTES")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
   command->add_option("--rounds", options->rounds, "how often each point runs; default: 1")
       ->type_name("N")
       ->check(CLI::Range(1, 1000));

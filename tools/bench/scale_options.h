@@ -24,6 +24,8 @@ struct ScaleOptions {
   std::size_t rounds = 1;
   unsigned remote_percent = 10;
   unsigned partners = 0;
+  std::uint64_t min_bytes = 16;
+  std::uint64_t max_bytes = 1024;
   bool quick = false;
   bool fail_on_growth = false;
   bool no_progress = false;

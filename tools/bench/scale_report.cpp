@@ -116,8 +116,8 @@ std::string scale_text(const ScaleReport& report) {
   const std::string rounds =
       report.options.rounds == 1 ? "" : fmt::format(", median of {} rounds", report.options.rounds);
   std::string text = fmt::format(
-      "per 1000 calls of malloc and free{}; {} % of the frees by {}; {} cores\n", rounds,
-      report.options.remote_percent, by,
+      "per 1000 calls of malloc and free of {} to {} bytes{}; {} % of the frees by {}; {} cores\n",
+      report.options.min_bytes, report.options.max_bytes, rounds, report.options.remote_percent, by,
       std::thread::hardware_concurrency());
   for (const std::uint64_t live : report.options.live) text += table_of(report, live);
   text += judgement_of(report) + sleeping_of(report);
@@ -137,7 +137,9 @@ json scale_json(const ScaleReport& report) {
                      {"rounds", report.options.rounds},
                      {"steps", report.options.steps},
                      {"remote_percent", report.options.remote_percent},
-                     {"partners", report.options.partners}}},
+                     {"partners", report.options.partners},
+                     {"min_bytes", report.options.min_bytes},
+                     {"max_bytes", report.options.max_bytes}}},
                    {"growth_factor", kGrowth},
                    {"errors", report.errors}};
   for (const char* list : {"columns", "points", "growths", "sleeping"}) {
