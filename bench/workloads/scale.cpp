@@ -15,10 +15,7 @@
 // ops  work: calls of malloc and of free in the steady part. idle: blocks.
 // Adds, for hakmem: counters and, for work, fill_counters (each a map of how much grew); null for others.
 // Adds, for work: live, fill_ops. For idle: live_bytes, beyond_kib (per thread).
-#include <atomic>
-
 #include "../../include/hakmem/hakmem.h"
-
 #include "harness.h"
 
 namespace {
@@ -53,9 +50,9 @@ class Counters {
     std::size_t used = 0;
     for (std::size_t i = 0; i < count_ && used < text_bytes; ++i) {
       const std::uint64_t grown = later.counters_[i].value - counters_[i].value;
-      used += static_cast<std::size_t>(std::snprintf(text + used, text_bytes - used, "%s\"%s\": %llu",
-                                                     i == 0 ? "{" : ", ", counters_[i].name,
-                                                     static_cast<unsigned long long>(grown)));
+      used += static_cast<std::size_t>(
+          std::snprintf(text + used, text_bytes - used, "%s\"%s\": %llu", i == 0 ? "{" : ", ",
+                        counters_[i].name, static_cast<unsigned long long>(grown)));
     }
     if (used + 2 > text_bytes) bench::die(1, "too many counters for the result line");
     std::memcpy(text + used, "}", 2);
@@ -81,8 +78,7 @@ struct Plan {
   unsigned partners;
 };
 
-// As many sizes between 16 and 32 as between 512 and 1 024: the leading bits of a random number that
-// is shifted by a random distance.
+// As many between 16 and 32 as between 512 and 1 024: first a doubling, then a size within it.
 std::size_t random_size(bench::Xorshift32& random, const Plan& plan) {
   std::size_t doublings = 0;
   while (plan.min_bytes << (doublings + 1) <= plan.max_bytes) ++doublings;
@@ -206,7 +202,7 @@ int run_work(const bench::Arguments& arguments, int first) {
   plan.given_per_phase =
       plan.threads == 1 ? 0 : static_cast<unsigned>(kStepsPerPhase * remote / 100);
 
-  // Mapped, not on the stack: each is some ten KiB.
+  // Not on the stack: each is some KiB.
   static Counters before_fill;
   static Counters before;
   static Counters after;
@@ -222,8 +218,8 @@ int run_work(const bench::Arguments& arguments, int first) {
                  .seconds = work.seconds(),
                  .threads = plan.threads},
                 ", \"live\": %llu, \"fill_ops\": %llu, \"fill_counters\": %s, \"counters\": %s",
-                static_cast<unsigned long long>(plan.live), static_cast<unsigned long long>(plan.live),
-                fill_text, text);
+                static_cast<unsigned long long>(plan.live),
+                static_cast<unsigned long long>(plan.live), fill_text, text);
   return 0;
 }
 
@@ -290,8 +286,8 @@ int run_idle(const bench::Arguments& arguments, int first) {
   }
   static char text[4096];
   before.write_growth(after, text, sizeof text);
-  const double beyond_kib = static_cast<double>(asleep_kib - before_kib) -
-                            static_cast<double>(live_bytes) / 1024;
+  const double beyond_kib =
+      static_cast<double>(asleep_kib - before_kib) - static_cast<double>(live_bytes) / 1024;
   bench::report(arguments,
                 {.name = "scale",
                  .ops = std::uint64_t{threads} * kSizes,

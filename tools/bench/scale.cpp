@@ -51,10 +51,10 @@ std::vector<Task> tasks_of(const ScaleOptions& options) {
       }
       const double weight = 20'000 + 0.1 * static_cast<double>(options.steps) * threads +
                             0.3 * static_cast<double>(live);
-      tasks.push_back({threads, live,
-                       row_of(fmt::format("{} threads, {} live", threads, live), std::move(args),
-                              "ops"),
-                       weight});
+      tasks.push_back(
+          {threads, live,
+           row_of(fmt::format("{} threads, {} live", threads, live), std::move(args), "ops"),
+           weight});
     }
   }
   for (const unsigned threads : options.threads) {

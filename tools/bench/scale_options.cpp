@@ -10,13 +10,16 @@ constexpr const char* kDescription =
     "with many, with few live blocks and with many, and say what is not flat.";
 
 constexpr const char* kDetails =
-    "Each thread frees one of its own blocks and allocates another, again and again; a share of the\n"
-    "frees is another thread's (bench/workloads/scale.cpp). It counts and does not time: a count does\n"
+    "Each thread frees one of its own blocks and allocates another, again and again; a share of "
+    "the\n"
+    "frees is another thread's (bench/workloads/scale.cpp). It counts and does not time: a count "
+    "does\n"
     "not depend on how many cores there are, but for the columns \"contended\" and \"ticks\".\n\n"
     "Columns, per thousand calls of malloc and free\n"
     "  slow paths   calls that the thread's stacks did not serve at once\n"
     "  refills      stacks that got blocks from slabs or gave some back\n"
-    "  ticks        deferred work; by the clock, every 50 ms for each thread, so more threads than\n"
+    "  ticks        deferred work; by the clock, every 50 ms for each thread, so more threads "
+    "than\n"
     "               cores have more of it per operation\n"
     "  locks        locks taken\n"
     "  shared       of these, those that there is one of in the process\n"
@@ -25,8 +28,10 @@ constexpr const char* kDetails =
     "  messages     batches of blocks that another thread freed; behind it, blocks in each\n"
     "  pool visits  slabs asked for, given back, resized or adopted\n"
     "  sys. calls   system calls of the allocator\n\n"
-    "A column is not flat when a figure is more than 1.5 times its base, and above it by more than\n"
-    "could be felt. The base is the figure with the fewest threads (where only other threads' frees\n"
+    "A column is not flat when a figure is more than 1.5 times its base, and above it by more "
+    "than\n"
+    "could be felt. The base is the figure with the fewest threads (where only other threads' "
+    "frees\n"
     "make the column, with the fewest of several), or with the fewest live blocks.\n\n"
     "Exit status\n"
     "  0  measured                       3  a file is missing\n"
@@ -79,12 +84,12 @@ void declare_scale_options(CLI::App* command, ScaleOptions* options) {
       ->type_name("N")
       ->check(CLI::Range(1, 1000));
   command
-      ->add_option("--steps", options->steps,
-                   "of each thread, a free and a malloc each, after as many to warm up;\ndefault: 50000")
+      ->add_option(
+          "--steps", options->steps,
+          "of each thread, a free and a malloc each, after as many to warm up;\ndefault: 50000")
       ->type_name("N")
       ->check(CLI::Range(100, 1 << 30));
-  command->add_flag("--quick", options->quick,
-                    "threads 1,2,8,64, live 1000,100000, 10000 steps");
+  command->add_flag("--quick", options->quick, "threads 1,2,8,64, live 1000,100000, 10000 steps");
   command->add_flag("--fail-on-growth", options->fail_on_growth,
                     "exit 1 when a column is not flat, or a sleeping thread keeps too much");
   command->add_flag("--no-progress", options->no_progress, "no progress line");

@@ -18,9 +18,9 @@ struct ScaleOptions {
   std::filesystem::path bench_folder;
   std::filesystem::path hakmem;
   std::filesystem::path json;
-  std::vector<unsigned> threads;     // empty: the default, which --quick changes
-  std::vector<std::uint64_t> live;   // the same
-  std::uint64_t steps = 0;           // the same
+  std::vector<unsigned> threads;    // empty: the default, which --quick changes
+  std::vector<std::uint64_t> live;  // the same
+  std::uint64_t steps = 0;          // the same
   std::size_t rounds = 1;
   unsigned remote_percent = 10;
   unsigned partners = 0;

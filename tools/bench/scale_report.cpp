@@ -86,7 +86,8 @@ std::string judgement_of(const ScaleReport& report) {
 std::string sleeping_of(const ScaleReport& report) {
   if (report.sleeping.empty()) return {};
   std::string text = fmt::format(
-      "\na sleeping thread that has touched 40 sizes keeps, beyond its blocks (at most {:.0f} KiB)\n",
+      "\na sleeping thread that has touched 40 sizes keeps, beyond its blocks (at most {:.0f} "
+      "KiB)\n",
       kSleepingKibMax);
   for (const Sleeping& sleeping : report.sleeping) {
     text += fmt::format("{:>7} threads: {:.0f} KiB each{}\n", sleeping.threads, sleeping.beyond_kib,

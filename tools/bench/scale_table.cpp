@@ -30,8 +30,8 @@ const ScaleCell* base_of(const std::vector<ScaleCell>& cells, const ScaleCell& c
   for (const ScaleCell& other : cells) {
     if (by_threads ? other.live != cell.live : other.threads != cell.threads) continue;
     if (by_threads && column.of_remote_frees && other.threads == 1) continue;
-    const bool is_less = base == nullptr || (by_threads ? other.threads < base->threads
-                                                        : other.live < base->live);
+    const bool is_less =
+        base == nullptr || (by_threads ? other.threads < base->threads : other.live < base->live);
     if (is_less) base = &other;
   }
   const bool is_above =

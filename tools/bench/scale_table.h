@@ -22,8 +22,8 @@ namespace hakmem::bench {
 constexpr double kGrowth = 1.5;
 
 struct ScaleColumn {
-  const char* name;   // in the JSON document
-  const char* title;  // over the table
+  const char* name;                   // in the JSON document
+  const char* title;                  // over the table
   std::vector<const char*> counters;  // whose sum it is
   double floor;
   bool of_remote_frees;  // one thread alone has nobody to free for

@@ -69,8 +69,9 @@ TEST(ScaleTable, ALibraryWithoutACounterIsRefused) {
 }
 
 TEST(ScaleTable, EqualFiguresAreFlat) {
-  EXPECT_TRUE(growths_of({cell(1, 10, "ticks", 1), cell(8, 10, "ticks", 1), cell(1, 20, "ticks", 1)})
-                  .empty());
+  EXPECT_TRUE(
+      growths_of({cell(1, 10, "ticks", 1), cell(8, 10, "ticks", 1), cell(1, 20, "ticks", 1)})
+          .empty());
   EXPECT_TRUE(growths_of({}).empty());
 }
 

@@ -50,7 +50,8 @@ TEST(Counters, DescribeThemselves) {
 TEST(Counters, ReadingThemCountsNothing) {
   hak_free(hak_malloc(10));
   const Growth growth;
-  for (uint32_t i = 0; i < kCounters; ++i) EXPECT_EQ(growth.of(static_cast<CounterIndex>(i)), 0U) << i;
+  for (uint32_t i = 0; i < kCounters; ++i)
+    EXPECT_EQ(growth.of(static_cast<CounterIndex>(i)), 0U) << i;
 }
 
 TEST(Counters, TheInterfaceFillsWhatThereIsRoomFor) {
@@ -94,8 +95,7 @@ TEST(Counters, AHugeBlockIsASystemCall) {
   EXPECT_GE(growth.of(system_calls_mmap), 1U);
   hak_free(block);
   EXPECT_EQ(growth.of(huge_unmapped), 1U);
-  EXPECT_EQ(growth.of(system_calls),
-            growth.of(system_calls_mmap) + growth.of(system_calls_munmap));
+  EXPECT_EQ(growth.of(system_calls), growth.of(system_calls_mmap) + growth.of(system_calls_munmap));
 }
 
 TEST(Counters, BlocksOfAnotherThreadTravelInMessages) {
