@@ -5,6 +5,7 @@
 #include "superslab/meta_arena.h"
 #include "pool/shared_pool.h"
 #include "front/cache_list.h"
+#include "front/hole_purge.h"
 #include "front/thread_cache.h"
 #include "large/huge.h"
 
@@ -85,6 +86,7 @@ struct Sums {
       lock(LockRank::kCache).add(cache.lock().stats());
     });
     lock(LockRank::kList).add(cache_list().lock().stats());
+    lock(LockRank::kHoles).add(hole_purge().lock().stats());
     lock(LockRank::kHuge).add(huge_blocks().lock().stats());
     lock(LockRank::kPurge).add(hakmem::pool().purge_lock().stats());
     lock(LockRank::kGrow).add(hakmem::pool().grow_lock().stats());

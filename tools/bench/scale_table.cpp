@@ -52,7 +52,7 @@ const std::vector<ScaleColumn>& scale_columns() {
       {"locks", "locks", {"locks_acquired"}, 4, true},
       {"process_wide_locks",
        "shared",
-       {"lock_list_acquired", "lock_huge_acquired", "lock_purge_acquired", "lock_grow_acquired",
+       {"lock_list_acquired", "lock_holes_acquired", "lock_huge_acquired", "lock_purge_acquired", "lock_grow_acquired",
         "lock_pool_acquired", "lock_metadata_acquired"},
        2,
        true},
