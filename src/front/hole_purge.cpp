@@ -7,6 +7,13 @@
 
 namespace hakmem {
 
+// What is claimed at a time: small enough for any stack, enough for most SuperSlabs.
+struct HolePurge::Claims {
+  static constexpr uint32_t kMax = 96;
+  HoleClaim holes[kMax];
+  uint32_t count = 0;
+};
+
 namespace {
 
 constinit HolePurge g_hole_purge;
@@ -14,18 +21,10 @@ constinit HolePurge g_hole_purge;
 // A locked process refuses each time: asked again so many decay times later.
 constexpr uint64_t kRefusalPasses = 16;
 
-// What is claimed in one SuperSlab. Two holes of a slab are never neighbours, so that half its pages,
-// of 4 KiB at least, is the most there can be.
-struct Claims {
-  static constexpr uint32_t kMax = kSuperSlabBytes.count() / 4096 / 2;
-  HoleClaim holes[kMax];
-  uint32_t count = 0;
-};
-
 // Walks one SuperSlab's slabs, each under its owner's lock, which is kept from slab to slab.
 class Claimer {
  public:
-  Claimer(Holes which, Claims* claims) : which_(which), claims_(claims) {}
+  Claimer(Holes which, HolePurge::Claims* claims) : which_(which), claims_(claims) {}
   ~Claimer() { hold(nullptr); }
   Claimer(const Claimer&) = delete;
   Claimer& operator=(const Claimer&) = delete;
@@ -51,7 +50,7 @@ class Claimer {
         continue;
       }
       claims_->count += owner->claim_holes(&slab, which_, claims_->holes + claims_->count,
-                                           Claims::kMax - claims_->count);
+                                           HolePurge::Claims::kMax - claims_->count);
     }
     hold(nullptr);
     ThreadCache::release_chain(released_);
@@ -74,7 +73,7 @@ class Claimer {
   }
 
   const Holes which_;
-  Claims* const claims_;
+  HolePurge::Claims* const claims_;
   ThreadCache* held_ = nullptr;
   Slab* released_ = nullptr;
 };
@@ -98,8 +97,21 @@ uint32_t purge_neighbours(const HoleClaim* holes, uint32_t count, bool* purged) 
 HolePurge& hole_purge() { return g_hole_purge; }
 
 Bytes HolePurge::visit(SuperSlab& super, Holes which) {
-  Claims claims;
-  Claimer(which, &claims).walk(super);
+  Bytes total;
+  // Each turn but the last purges as many holes as it has room for; those are not claimed again, unless
+  // the system refused them.
+  bool more = true;
+  while (more) {
+    Claims claims;
+    Claimer(which, &claims).walk(super);
+    total += purge_claimed(claims);
+    more = claims.count == Claims::kMax && !refused_;
+  }
+  purged_bytes_.fetch_add(total.count(), std::memory_order_relaxed);
+  return total;
+}
+
+Bytes HolePurge::purge_claimed(const Claims& claims) {
   Bytes total;
   uint32_t done = 0;
   while (done < claims.count) {
@@ -112,7 +124,6 @@ Bytes HolePurge::visit(SuperSlab& super, Holes which) {
     refused_ = refused_ || !purged;
     done += joined;
   }
-  purged_bytes_.fetch_add(total.count(), std::memory_order_relaxed);
   return total;
 }
 

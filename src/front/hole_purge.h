@@ -27,12 +27,15 @@ class HolePurge {
   // Every hole there is now.
   Bytes purge_all();
 
+  struct Claims;
+
   Bytes purged() const { return Bytes(purged_bytes_.load(std::memory_order_relaxed)); }
   os::Lock& lock() { return lock_; }
 
  private:
   SuperSlab* next_superslab();
   Bytes visit(SuperSlab& super, Holes which);
+  Bytes purge_claimed(const Claims& claims);
 
   os::Lock lock_{os::LockRank::kHoles};
   // Below: under lock_. Where the pass is.
