@@ -67,6 +67,13 @@ hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
                 --command $<TARGET_FILE:hakmem_cli> --version ${PROJECT_VERSION}
                 --compiler ${CMAKE_C_COMPILER})
 
+# What a process shows of its heap, and the commands that look at it.
+hakmem_add_test(observe_page observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/page_test.py
+                --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>)
+hakmem_add_test(live cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/live_test.py
+                --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
+                --compiler ${CMAKE_C_COMPILER})
+
 # Debian's scipy belongs to Debian's Python, which need not be the one that CMake finds first.
 find_program(HAKMEM_SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH DOC "The Python that has scipy")
 if(NOT HAKMEM_SYSTEM_PYTHON)

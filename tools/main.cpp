@@ -10,6 +10,8 @@
 #include "bench/bench.h"
 #include "bench/command_line.h"
 #include "exit_code.h"
+#include "live/failure.h"
+#include "live/live.h"
 #include "run.h"
 
 namespace {
@@ -49,6 +51,7 @@ int dispatch(int argc, char** argv) {
   run_help->add_option("PROGRAM", program, "the program and its arguments")->required();
   run_help->footer(kRunDetails);
   std::function<int()> action = [] { return kExitUsage; };
+  declare_live(&app, &action);
   bench::declare_bench(&app, bench::shell_command(argc, argv), &action);
   try {
     app.parse(argc, argv);
@@ -63,6 +66,9 @@ int dispatch(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return dispatch(argc, argv);
+  } catch (const Failure& failure) {
+    fmt::print(stderr, "hakmem: {}\n", failure.what());
+    return failure.code();
   } catch (const std::exception& error) {
     fmt::print(stderr, "hakmem: {}\n", error.what());
     return kExitUnsupported;

@@ -13,9 +13,11 @@ namespace hakmem {
 class SlabList {
  public:
   Slab* first() const { return first_; }
+  uint32_t count() const { return count_; }
   bool is_only(const Slab* slab) const { return first_ == slab && last_ == slab; }
 
   void push_front(Slab* slab) {
+    ++count_;
     slab->listed = true;
     slab->previous = nullptr;
     slab->next = first_;
@@ -24,6 +26,7 @@ class SlabList {
   }
 
   void push_back(Slab* slab) {
+    ++count_;
     slab->listed = true;
     slab->next = nullptr;
     slab->previous = last_;
@@ -33,6 +36,7 @@ class SlabList {
 
   void remove(Slab* slab) {
     DCHECK(slab->listed);
+    --count_;
     slab->listed = false;
     (slab->previous != nullptr ? slab->previous->next : first_) = slab->next;
     (slab->next != nullptr ? slab->next->previous : last_) = slab->previous;
@@ -42,6 +46,7 @@ class SlabList {
  private:
   Slab* first_ = nullptr;
   Slab* last_ = nullptr;
+  uint32_t count_ = 0;
 };
 
 }  // namespace hakmem

@@ -167,6 +167,9 @@ class ThreadCache : public CacheFront {
   }
   // Bytes of blocks on the stacks when they last met a slow path.
   Bytes cached_bytes() const;
+  uint32_t blocks_on_stack(ClassIndex c) const {
+    return classes_[c.count()].published_depth.load(std::memory_order_relaxed);
+  }
 
   // The cache list's own; see CacheList.
   ThreadCache* parked_next = nullptr;

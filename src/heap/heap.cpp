@@ -7,6 +7,7 @@
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
 #include "large/huge.h"
+#include "heap/after_tick.h"
 #include "heap/deferred.h"
 #include "heap/foreign.h"
 #include "heap/inside.h"
@@ -27,7 +28,9 @@ class SlowPath {
   ~SlowPath() {
     if (!cache_->take_tick_notice()) return;
     upkeep::relieve(Bytes(0));
-    if (!scavenger::takes_over()) upkeep::in_passing(os::now_coarse());
+    const Milliseconds now = os::now_coarse();
+    if (!scavenger::takes_over()) upkeep::in_passing(now);
+    after_tick(now);
   }
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "pool/shared_pool.h"
 #include "front/cache_list.h"
+#include "heap/after_tick.h"
 #include "heap/upkeep.h"
 
 namespace hakmem::scavenger {
@@ -58,7 +59,9 @@ void* live(void*) {
   // For as long as the process lives; each round ends in a sleep.
   for (;;) {
     os::futex_wait_for(&g_state, kRunning, pause());
-    const Bytes purged = upkeep::at_leisure(os::now_coarse());
+    const Milliseconds now = os::now_coarse();
+    const Bytes purged = upkeep::at_leisure(now);
+    after_tick(now);
     idle_rounds = purged == Bytes(0) ? idle_rounds + 1 : 0;
     if (idle_rounds < kIdleRounds) continue;
     sleep_until_woken();

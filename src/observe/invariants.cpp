@@ -40,6 +40,7 @@ class Walker {
       registry().for_each_superslab([this](const SuperSlab& super) { check_superslab(super); });
     }
     cache_list().for_each([this](const ThreadCache& cache) { check_cache(cache); });
+    check_sums();
   }
 
   bool failed() const { return failed_; }
@@ -144,6 +145,25 @@ class Walker {
                                 ThreadCache::CachedWhere where) {
       static_cast<Walker*>(self)->check_cached(block, home, where);
     });
+  }
+
+  // What is counted as it happens, beside what there is.
+  void check_sums() {
+    if (failed_) return;
+    cache_list().for_each([this](const ThreadCache& cache) {
+      for (uint32_t i = 0; i < kClasses; ++i) {
+        const SlabList& listed = cache.slabs_with_free_blocks(ClassIndex(i));
+        uint64_t slabs = 0;
+        for (const Slab* slab = listed.first(); slab != nullptr; slab = slab->next) ++slabs;
+        require(slabs == listed.count(), "a list counts other slabs than it has", cache.id().count());
+      }
+    });
+    if (!stopped_) return;
+    PoolOverview counted;
+    pool().overview(&counted);
+    uint64_t slabs = 0;
+    for (const uint32_t of_class : counted.slabs) slabs += of_class;
+    require(slabs == result_.slabs, "the pool counts other slabs than there are", 0);
   }
 
   void check_cached(const void* block, OwnerId home, ThreadCache::CachedWhere where) {

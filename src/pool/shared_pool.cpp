@@ -39,6 +39,7 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
         const bool zero = claim(run);
         counters_.acquires.add(1);
         releases_in_row_ = 0;
+        ++slabs_[size_class.count()];
         return Acquired{format(run, size_class, owner, bitmap), zero};
       }
       counters_.misses.add(1);
@@ -64,6 +65,7 @@ void SharedPool::release(Slab* slab) {
   DCHECK(registry().tag_of(slab->base) == kUnusedTag);
   const uintptr_t base = slab->base;
   const SlotCount slots = slab->slot_count();
+  const ClassIndex size_class = slab->class_index();
   SuperSlab* super = registry().superslab_of(base);
   const uint32_t first = static_cast<uint32_t>((base - super->base()) >> kSlotShift);
   if (slab->bitmap != &slab->inline_word) {
@@ -80,6 +82,7 @@ void SharedPool::release(Slab* slab) {
     give_back(super, run_mask(first, slots.count()));
     counters_.releases.add(1);
     ++releases_in_row_;
+    --slabs_[size_class.count()];
     surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
   }
   if (surplus) [[unlikely]] purge_surplus();
@@ -109,6 +112,8 @@ bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
     for (uint32_t i = new_slots; i < old_slots; ++i) slab[i].head_distance = 0;
     give_back(super, tail.mask());
   }
+  --slabs_[slab->size_class];
+  ++slabs_[new_class.count()];
   slab->slots = static_cast<uint8_t>(new_slots);
   slab->size_class = static_cast<uint8_t>(new_class.count());
   registry().set_tags(PoolKey(), slab->base, SlotCount(1), make_tag(owner, new_class));
@@ -239,6 +244,7 @@ Slab* SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner, u
 // was on its way to somebody.
 void SharedPool::repair_in_child() {
   os::LockGuard guard(lock_);
+  for (uint32_t& slabs : slabs_) slabs = 0;
   registry().for_each_superslab([this](SuperSlab& super) {
     uint32_t lost = 0;
     for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
@@ -247,7 +253,10 @@ void SharedPool::repair_in_child() {
       const uint32_t tag = registry().tag_of(base);
       if (tag == kUnusedTag) lost |= 1u << slot;
       if (tag_owner(tag).count() > kOwnerMax || tag == kUnusedTag || slab.head_distance != 0) continue;
-      if (!slab.all_free() || slab.listed) continue;
+      if (!slab.all_free() || slab.listed) {
+        ++slabs_[slab.size_class];
+        continue;
+      }
       lost |= run_mask(slot, slab.slots);
       if (slab.bitmap != &slab.inline_word) {
         meta_arena().release(slab.bitmap, bitmap_bytes(slab.class_index()));
@@ -274,6 +283,23 @@ Bytes SharedPool::used() const {
 void SharedPool::count_slots(uint32_t empty, uint32_t active) {
   empty_slots_.store(empty_slots().count() + empty, std::memory_order_relaxed);
   active_slots_.store(active_slots().count() + active, std::memory_order_relaxed);
+}
+
+void SharedPool::overview(PoolOverview* out) {
+  os::LockGuard guard(lock_);
+  const uint64_t slots = registry().committed().count() >> kSlotShift;
+  const uint64_t active = active_slots().count();
+  const uint64_t empty = empty_slots().count();
+  out->stats = PoolStats{slots > active + empty ? slots - active - empty : 0,
+                         active,
+                         empty,
+                         counters_.acquires.get(),
+                         counters_.releases.get(),
+                         counters_.purged_slots.get(),
+                         counters_.purge_refusals.get(),
+                         counters_.grows.get(),
+                         counters_.shared_fails.get()};
+  for (uint32_t i = 0; i < kClasses; ++i) out->slabs[i] = slabs_[i];
 }
 
 PoolStats SharedPool::stats() {

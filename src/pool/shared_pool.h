@@ -47,6 +47,11 @@ struct PoolCounters {
   Counter decays;  // turns of the decay curve
 };
 
+struct PoolOverview {
+  PoolStats stats;  // slots between two states count as UNUSED
+  uint32_t slabs[kClasses];
+};
+
 class SharedPool {
  public:
   // May the pool take SuperSlabs that were never used, and ask the system for more?
@@ -103,6 +108,8 @@ class SharedPool {
   const PoolCounters& counters() const { return counters_; }
   // ACTIVE or EMPTY, and huge blocks: what the process has of memory.
   Bytes used() const;
+  // From counts alone: what it costs does not depend on the heap.
+  void overview(PoolOverview* out);
   os::Lock& lock() { return lock_; }
   os::Lock& grow_lock() { return grow_lock_; }
   os::Lock& purge_lock() { return purge_lock_; }
@@ -171,6 +178,7 @@ class SharedPool {
   Index by_free_;
   Index by_empty_;
   SuperSlabRange fresh_;  // committed, never opened
+  uint32_t slabs_[kClasses] = {};
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;

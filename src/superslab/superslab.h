@@ -43,6 +43,11 @@ class alignas(64) SuperSlab {
     SuperSlab* previous;
   };
 
+  // Where a reader in another process finds them; see observe/page_layout.
+  static constexpr size_t kBaseOffset = 0;
+  static constexpr size_t kMasksOffset = sizeof(uintptr_t);
+  static constexpr size_t kSlabsOffset = 64;
+
   // Fresh memory is all zero, which is not a legal state: the pool opens each SuperSlab once.
   void open(PoolKey, uintptr_t base) {
     masks_[0] = ~0u;

@@ -1,0 +1,40 @@
+// observe/page_figures.h: the figures that the stats page shows.
+//
+// Responsibility  Ask every box for what it counts.
+// Contract        Cheap: what it costs grows with the number of caches, and with that of partly free slabs up
+//                 to 8 192 a cache; beyond that free blocks are estimated. Takes one cache's lock at a time,
+//                 and the pool's. The slots add up: small_live + cached + free + tail +
+//                 huge_in_slots == active_slots * 64 KiB, but for what moves meanwhile.
+// Observable      PageTotals, PageClass.
+// Composable      Everything below. Used by stats_page, tests.
+#pragma once
+
+#include <cstdint>
+
+#include "config/size_class.h"
+
+namespace hakmem {
+
+struct PageTotals {
+#define HAKMEM_TOTAL(name, kind, unit, help) uint64_t name;
+#include "observe/page_totals.def"
+};
+
+struct PageClass {
+  uint64_t block_bytes;
+  uint64_t slab_bytes;  // of one slab
+  uint64_t slabs;
+  uint64_t blocks;
+  uint64_t free_blocks;    // in slabs
+  uint64_t cached_blocks;  // on stacks
+};
+
+struct PageFigures {
+  PageTotals totals;
+  PageClass classes[kClasses];
+};
+
+// All but what the page says of itself.
+void measure(PageFigures* out);
+
+}  // namespace hakmem

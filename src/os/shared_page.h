@@ -1,0 +1,30 @@
+// os/shared_page.h: a piece of memory that another process can find and read.
+//
+// Responsibility  One file of this process in /dev/shm, mapped; its name; its end.
+// Contract        Memory only: the folder is a tmpfs, and the room is taken when the file is made, so that
+//                 no later write finds the file system full. The folder hakmem.UID is this user's and 0700,
+//                 the file 0600 and new (O_EXCL, no link is followed). No descriptor stays open. What is
+//                 refused is nullptr, never an error; no process that hides itself (not dumpable) gets one.
+//                 Making one takes away files of processes that are gone, as many as one look finds.
+// Observable      The file: PID.NAMESPACE, the pid as the process sees it and the inode of its pid namespace.
+// Composable      Raw system calls. Used by observe.
+#pragma once
+
+#include "base/units.h"
+
+namespace hakmem::os {
+
+struct SharedPage {
+  void* address = nullptr;
+  uint64_t pid_namespace = 0;  // 0: unknown
+  char path[80] = {};
+};
+
+// `size` is a multiple of the page size. A file that an earlier program of this process left (exec) is
+// replaced.
+SharedPage create_shared_page(Bytes size);
+
+// Takes the name away; the memory stays, for threads that still write to it.
+void unlink_shared_page(const SharedPage& page);
+
+}  // namespace hakmem::os

@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""The commands that look at processes: stat, ps, purge, verify, over real processes."""
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from puppet import FOLDER, PYTHON, Command, Puppet  # noqa: E402
+
+ARGUMENTS = argparse.Namespace()
+FINE, FINDING, USAGE, MISSING, PERMISSION, UNSUPPORTED = range(6)
+MIB = 1 << 20
+NOBODY = 65534
+
+
+class LiveTest(unittest.TestCase):
+    def setUp(self):
+        self.hakmem = Command(ARGUMENTS.command)
+
+    def puppet(self, **environment):
+        puppet = Puppet(ARGUMENTS.library, **environment)
+        self.addCleanup(puppet.__exit__)
+        return puppet
+
+    def folder(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return Path(folder.name)
+
+    def refusal(self, result, code, reason):
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertTrue(result.stderr.startswith("hakmem: "), result.stderr)
+        self.assertIn(reason, result.stderr)
+
+    # While the process goes through slow paths, so that it answers.
+    def json_of_busy(self, puppet, *arguments):
+        puppet.send("churn_for(1)")
+        answer = self.hakmem.json(*arguments)
+        puppet.receive()
+        return answer
+
+    def ended(self):
+        child = subprocess.Popen(["true"])
+        child.wait()
+        return child.pid
+
+
+class StatTest(LiveTest):
+    def test_the_ledger_sums_to_what_the_kernel_says(self):
+        puppet = self.puppet().show(200)
+        puppet.tell("grow(60, 30000); grow(40, 300000); grow(100, 5000000); del held[0][::3]")
+        puppet.tell("churn_for(2)")  # what was freed has decayed: nothing moves while it is measured
+        stat = self.json_of_busy(puppet, "stat", puppet.pid)
+        self.assertTrue(stat["answered"])
+        rows = {row["id"]: row["bytes"] for row in stat["ledger"]}
+        status = Path(f"/proc/{puppet.pid}/status").read_text()
+        resident = int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
+        allowed = max(resident // 100, 2 * MIB)
+        self.assertEqual(sum(rows.values()), stat["rss_bytes"])
+        self.assertLess(abs(sum(rows.values()) - resident), allowed)
+        self.assertLess(abs(rows["unexplained"]), allowed)
+        # Nor is anything hidden in what is not the heap's: this program writes to all it has, but for what its
+        # blocks are rounded up by.
+        self.assertLess(rows["other"], allowed)
+        self.assertLess(-rows["absent"], allowed + 8 * MIB)
+        held = rows["small_live"] + rows["huge_live"]
+        self.assertLess(abs(held - 333 * MIB), 40 * MIB)
+        self.assertGreater(rows["free"], 30 * MIB)
+        totals = stat["totals"]
+        in_slots = sum(rows[name] for name in ("small_live", "free", "cached", "tail")) + totals["huge_in_slots_bytes"]
+        self.assertEqual(in_slots, totals["active_slots"] * 65536)
+        slots = totals["active_slots"] + totals["empty_slots"] + totals["unused_slots"]
+        self.assertEqual(slots * 65536, totals["committed_bytes"])
+        self.assertEqual(totals["shared_fail"], 0)
+        self.assertGreater(totals["refills"], 0)
+
+    def test_classes_are_the_programs(self):
+        puppet = self.puppet().show(8)
+        puppet.tell("grow(10, 5000)")
+        classes = {c["block_bytes"]: c for c in self.json_of_busy(puppet, "stat", puppet.pid)["classes"]}
+        of_5000 = classes[5120]
+        live = of_5000["blocks"] - of_5000["free_blocks"] - of_5000["cached_blocks"]
+        self.assertTrue(2097 <= live <= 2200, live)
+
+    def test_an_idle_process_has_old_figures(self):
+        puppet = self.puppet().show()
+        os.kill(puppet.pid, signal.SIGSTOP)
+        while self.hakmem.json("stat", puppet.pid)["age_ms"] < 2000:
+            pass
+        result = self.hakmem("stat", puppet.pid)
+        self.assertEqual(result.returncode, FINE, result.stderr)
+        self.assertRegex(result.stdout, r"figures \d+ s old: the process has not allocated since")
+        self.assertFalse(self.hakmem.json("stat", puppet.pid)["answered"])
+        os.kill(puppet.pid, signal.SIGCONT)
+        self.assertTrue(self.json_of_busy(puppet, "stat", puppet.pid)["answered"])
+
+    def test_openmetrics(self):
+        puppet = self.puppet().show()
+        text = self.hakmem("stat", puppet.pid, "--openmetrics").stdout
+        self.assertTrue(text.endswith("# EOF\n"))
+        self.assertRegex(text, rf'hakmem_pool_acquires_total\{{pid="{puppet.pid}",name="[^"]+"\}} \d+\n')
+        if shutil.which("promtool") is None:
+            self.skipTest("promtool is not there")
+        judged = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        self.assertEqual((judged.returncode, judged.stdout, judged.stderr), (0, "", ""))
+
+    def test_again_and_again(self):
+        puppet = self.puppet().show()
+        result = self.hakmem("stat", puppet.pid, "-i", "0.1", "-n", "3", "--json")
+        self.assertEqual([json.loads(line)["pid"] for line in result.stdout.splitlines()], [puppet.pid] * 3)
+
+    def test_a_process_that_ends_ends_the_watching(self):
+        puppet = self.puppet().show()
+        watcher = subprocess.Popen([ARGUMENTS.command, "stat", str(puppet.pid), "-i", "0.1"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.assertIn("up", watcher.stdout.readline())
+        puppet.end()
+        _, said = watcher.communicate(timeout=30)
+        self.assertEqual((watcher.returncode, said), (FINE, f"hakmem: process {puppet.pid} has ended\n"))
+
+    def test_nothing_to_read(self):
+        self.refusal(self.hakmem("stat", self.ended()), MISSING, "no process")
+        self.refusal(self.hakmem("stat", os.getpid()), MISSING, "does not use hakmem")
+        off = self.puppet(HAKMEM_STATS="off")
+        off.tell("grow(4); churn_for(0.3)")
+        self.refusal(self.hakmem("stat", off.pid), MISSING, "HAKMEM_STATS=off")
+        small = self.puppet()
+        small.tell("out = 1")
+        result = self.hakmem("stat", small.pid)
+        if result.returncode != FINE:
+            self.refusal(result, MISSING, "shows no figures")
+        self.assertEqual(self.hakmem("stat").returncode, USAGE)
+        self.assertEqual(self.hakmem("stat", "-3").returncode, USAGE)
+
+    def test_a_child_does_not_pass_for_its_parent(self):
+        puppet = self.puppet().show()
+        child = int(puppet.tell("r, w = os.pipe(); out = os.fork(); out == 0 and (os.read(r, 1), os._exit(0))"))
+        result = self.hakmem("stat", child)
+        puppet.tell("os.write(w, b'x'); os.waitpid(-1, 0)")
+        if result.returncode != FINE:  # it may have made its own
+            self.refusal(result, MISSING, "no page of its own yet")
+
+    def test_a_removed_page(self):
+        puppet = self.puppet().show()
+        puppet.page().unlink()
+        self.refusal(self.hakmem("stat", puppet.pid), MISSING, "is gone")
+
+    def test_a_damaged_page(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        sound = page.read_bytes()
+        text = struct.unpack_from("<I", sound, 16)[0]
+        for offset, damage, said in ((0, b"\0" * 8, "its first word"), (8, struct.pack("<I", 9), "version 9"),
+                                     (16, struct.pack("<I", 1 << 31), "its description"),
+                                     (20, struct.pack("<I", 1 << 31), "its description"),
+                                     (text, b"table totals 99999992 1\n", "the place of a table"),
+                                     (text, b"table totals 0 99999999\n", "the size of a table"),
+                                     (text, b"table ../../ 0 1       \n", "a table"),
+                                     (24, struct.pack("<I", 1), "no page of its own")):
+            with self.subTest(said):
+                with open(page, "r+b") as file:
+                    file.seek(offset)
+                    file.write(damage)
+                result = self.hakmem("stat", puppet.pid)
+                with open(page, "r+b") as file:
+                    file.seek(offset)
+                    file.write(sound[offset:offset + len(damage)])
+                self.refusal(result, MISSING if "own" in said else UNSUPPORTED, said)
+        self.assertEqual(self.hakmem("stat", puppet.pid).returncode, FINE)
+
+    def test_stopped_in_the_middle_of_a_write(self):
+        puppet = self.puppet().show()
+        with open(puppet.page(), "r+b") as file:
+            file.seek(40)
+            file.write(struct.pack("<Q", 7))
+        self.refusal(self.hakmem("stat", puppet.pid), MISSING, "was stopped while it wrote")
+
+    def test_another_users_process(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can become somebody else")
+        puppet = self.puppet().show()
+        folder = self.folder()
+        folder.chmod(0o755)
+        command = folder / "hakmem"
+        shutil.copy(ARGUMENTS.command, command)
+        for arguments in (["stat", puppet.pid], ["verify", "--pid", puppet.pid]):
+            result = subprocess.run([command, *map(str, arguments)], capture_output=True, text=True, user=NOBODY,
+                                    group=NOBODY, extra_groups=[])
+            self.refusal(result, PERMISSION, "may not be looked at")
+
+    def test_a_server(self):
+        if shutil.which("redis-server") is None:
+            self.skipTest("redis-server is not there")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = subprocess.Popen(["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", ""],
+                                  env={"LD_PRELOAD": ARGUMENTS.library, "PATH": os.environ["PATH"]},
+                                  cwd=self.folder(), stdout=subprocess.PIPE, text=True)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        while "Ready to accept" not in (line := server.stdout.readline()):
+            self.assertTrue(line, "redis-server did not start")
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            for i in range(40):
+                client.sendall(b"".join(b"SET k%d %s\r\n" % (i * 500 + j, b"v" * 800) for j in range(500)))
+                got = 0
+                while got < 500 * 5:
+                    got += len(client.recv(65536))
+            stat = self.hakmem.json("stat", server.pid)
+        rows = {row["id"]: row["bytes"] for row in stat["ledger"]}
+        self.assertGreater(rows["small_live"], 16 * MIB)
+        self.assertLess(abs(rows["unexplained"]), max(stat["rss_bytes"] // 100, 2 * MIB))
+        self.assertEqual(self.hakmem("verify", "--pid", server.pid).returncode, FINE)
+
+
+class PsTest(LiveTest):
+    def test_processes(self):
+        shown, off = self.puppet().show(), self.puppet(HAKMEM_STATS="off")
+        off.tell("grow(1)")
+        rows = {row["pid"]: row for row in self.hakmem.json("ps")["processes"]}
+        self.assertTrue(rows[shown.pid]["figures"])
+        self.assertGreater(rows[shown.pid]["heap_bytes"], 8 * MIB)
+        self.assertFalse(rows[off.pid]["figures"])
+        self.assertIn("HAKMEM_STATS=off", rows[off.pid]["why"])
+        self.assertNotIn(os.getpid(), rows)
+        text = self.hakmem("ps").stdout
+        self.assertRegex(text, rf"(?m)^ *{shown.pid} .* MiB .*{PYTHON}")
+
+    def test_pages_of_the_dead_are_taken_away(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        puppet.process.kill()
+        puppet.process.wait()
+        self.assertTrue(page.exists())
+        # Other namespaces' processes cannot be judged from here, and other names are not ours.
+        space = os.stat("/proc/self/ns/pid").st_ino
+        others = [FOLDER / f"{self.ended()}.{space + 1}", FOLDER / "notes"]
+        for other in others:
+            other.write_text("x")
+            self.addCleanup(other.unlink)
+        living = self.puppet().show()
+        page.write_text("x")  # the living one has taken it away already, when it made its own
+        self.assertEqual(self.hakmem.json("ps")["stale_removed"], 1)
+        self.assertFalse(page.exists())
+        self.assertTrue(living.page().exists() and all(other.exists() for other in others))
+
+
+class PurgeTest(LiveTest):
+    def test_what_is_free_goes_back(self):
+        puppet = self.puppet(HAKMEM_DECAY="never").show()
+        puppet.tell("grow(64); held.clear()")
+        puppet.send("churn_for(2)")
+        result = self.hakmem("purge", puppet.pid)
+        puppet.receive()
+        self.assertEqual(result.returncode, FINE, result.stderr)
+        self.assertGreater(float(re.search(r"gave back ([\d.]+) MiB", result.stdout).group(1)), 40)
+        self.assertIn("requested_purge", [e["kind"] for e in self.hakmem.json("stat", puppet.pid)["events"]])
+
+    def test_an_idle_process_does_not_answer(self):
+        puppet = self.puppet().show()
+        result = self.hakmem("purge", puppet.pid, "--wait", "10")
+        self.assertEqual(result.returncode, FINDING, result.stderr)
+        self.assertIn("has been asked", result.stdout)
+
+
+class VerifyTest(LiveTest):
+    def build(self, text, *options):
+        folder = self.folder()
+        source, program = folder / "main.c", folder / "program"
+        source.write_text(text)
+        subprocess.run([ARGUMENTS.compiler, source, "-o", program, *options], check=True)
+        return program
+
+    def verdict(self, *arguments, code, reason, **environment):
+        result = self.hakmem("verify", *arguments, **environment)
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        self.assertIn(reason, result.stdout)
+
+    def test_files(self):
+        self.verdict(PYTHON, code=FINDING, reason="libc.so.6; libhakmem.so is not loaded")
+        self.verdict(PYTHON, code=FINE, reason="malloc comes from", LD_PRELOAD=ARGUMENTS.library)
+        self.verdict(PYTHON, code=FINDING, reason="HAKMEM_TINY_USE_SUPERSLAB", LD_PRELOAD=ARGUMENTS.library,
+                     HAKMEM_TINY_USE_SUPERSLAB="off")
+        linked = self.build("#include <stdlib.h>\nint main(void) { free(malloc(1)); return 0; }\n", "-Wl,--no-as-needed",
+                            ARGUMENTS.library, f"-Wl,-rpath,{Path(ARGUMENTS.library).parent}")
+        self.verdict(linked, code=FINE, reason="libhakmem.so")
+        own = self.build("#include <stddef.h>\nstatic char heap[1 << 20]; static size_t used;\n"
+                         "void* malloc(size_t n) { used += (n + 15) & ~15ul; return heap + used - ((n + 15) & ~15ul); }\n"
+                         "void free(void* p) {}\nvoid* calloc(size_t a, size_t b) { return malloc(a * b); }\n"
+                         "void* realloc(void* p, size_t n) { return malloc(n); }\nint mi_malloc;\n"
+                         "int main(void) { return 0; }\n", "-rdynamic", "-fno-builtin")
+        self.verdict(own, code=FINDING, reason="defines malloc itself (mimalloc)", LD_PRELOAD=ARGUMENTS.library)
+        archive = Path(ARGUMENTS.library).parent / "libhakmem.a"
+        main = "#include <stdlib.h>\nint main(void) { free(malloc(1)); return 0; }\n"
+        self.verdict(self.build(main, "-static"), code=FINDING, reason="statically linked, and hakmem is not in it")
+        if archive.exists():
+            self.verdict(self.build(main, "-static", archive, "-pthread"), code=FINE, reason="linked statically")
+
+    def test_another_preload_comes_first(self):
+        folder = self.folder()
+        source, wrapper = folder / "w.c", folder / "wrapper.so"
+        source.write_text("#include <stddef.h>\nvoid* __libc_malloc(size_t);\nvoid* malloc(size_t n) { return __libc_malloc(n); }\n")
+        subprocess.run([ARGUMENTS.compiler, "-shared", "-fPIC", source, "-o", wrapper], check=True)
+        self.verdict(PYTHON, code=FINDING, reason="which comes before", LD_PRELOAD=f"{wrapper}:{ARGUMENTS.library}")
+
+    def test_processes(self):
+        puppet = self.puppet().show()
+        self.verdict("--pid", puppet.pid, code=FINE, reason="its heap serves")
+        quiet = self.puppet(HAKMEM_STATS="off")
+        quiet.tell("out = 1")
+        self.verdict("--pid", quiet.pid, code=FINE, reason="malloc comes from")
+        through = self.puppet(HAKMEM_TINY_USE_SUPERSLAB="off")
+        through.tell("out = 1")
+        self.verdict("--pid", through.pid, code=FINDING, reason="sends every request to libc's malloc")
+        with subprocess.Popen([PYTHON, "-c", "input()"], stdin=subprocess.PIPE) as plain:
+            self.verdict("--pid", plain.pid, code=FINDING, reason="not loaded")
+            plain.communicate(b"\n")
+        answer = self.hakmem.json("verify", "--pid", puppet.pid)
+        self.assertEqual((answer["hakmem"], Path(answer["malloc"]).name), (True, "libhakmem.so"))
+
+    def test_nothing_to_judge(self):
+        self.refusal(self.hakmem("verify", "no/such"), MISSING, "No such file")
+        self.refusal(self.hakmem("verify", "--pid", self.ended()), MISSING, "no process")
+        self.refusal(self.hakmem("verify", __file__), UNSUPPORTED, "not a 64-bit ELF program")
+        self.refusal(self.hakmem("verify", ARGUMENTS.library), UNSUPPORTED, "is a library")
+        self.refusal(self.hakmem("verify"), USAGE, "FILE or --pid")
+
+
+class ExplainTest(LiveTest):
+    def rows(self, *arguments, **environment):
+        result = self.hakmem("explain", *arguments, "--json", **environment)
+        return result.returncode, json.loads(result.stdout)
+
+    def test_where_values_come_from(self):
+        code, answer = self.rows(HAKMEM_DECAY="5s", HAKMEM_CACHE_LIMIT="much", HAKMEM_DECOY="1")
+        self.assertEqual(code, FINDING)
+        options = {row["name"]: row for row in answer["options"]}
+        self.assertEqual((options["decay"]["value"], options["decay"]["source"]), ("5s", "HAKMEM_DECAY=5s"))
+        self.assertEqual(options["cache_limit"]["source"], "default: HAKMEM_CACHE_LIMIT=much was ignored")
+        self.assertEqual((options["strict"]["value"], options["strict"]["default"]), ("off", True))
+        self.assertEqual(len(answer["ignored"]), 2)
+        self.assertTrue(any("HAKMEM_DECOY (nearest: HAKMEM_DECAY)" in line for line in answer["ignored"]))
+        self.assertEqual(self.rows()[0], FINE)
+
+    def test_of_a_process(self):
+        puppet = self.puppet(HAKMEM_DECAY="250ms", MALLOC_ARENA_MAX="2").show()
+        code, answer = self.rows(puppet.pid)
+        self.assertEqual(code, FINE)
+        options = {row["name"]: row for row in answer["options"]}
+        self.assertEqual((options["decay"]["value"], options["decay"]["source"]), ("250 ms", "HAKMEM_DECAY=250ms"))
+        self.assertEqual([other["setting"] for other in answer["others"]], ["MALLOC_ARENA_MAX=2"])
+        self.refusal(self.hakmem("explain", os.getpid()), MISSING, "does not use hakmem")
+
+    def test_translation(self):
+        for text, expected in (("MALLOC_CONF=dirty_decay_ms:5000,narenas:4,confirm_conf:true",
+                                ["HAKMEM_DECAY=5000ms", "", "HAKMEM_VERBOSE=on"]),
+                               ("dirty_decay_ms:-1,tcache:false", ["HAKMEM_DECAY=never", "HAKMEM_CACHE_LIMIT=1"]),
+                               ("MIMALLOC_PURGE_DELAY=0", ["HAKMEM_DECAY=0ms"]),
+                               ("MIMALLOC_ARENA_RESERVE=1048576", ["HAKMEM_RESERVE=1048576k"]),
+                               ("MALLOC_ARENA_MAX=2", [""])):
+            with self.subTest(text):
+                code, answer = self.rows("--from", text)
+                self.assertEqual((code, [row["equivalent"] for row in answer["others"]]), (FINE, expected))
+                # What it says must be what the library understands.
+                variables = dict(row.split("=") for row in expected if row)
+                self.assertEqual(self.rows(**variables)[0], FINE)
+        self.assertIn("dirty_decay_ms?", self.rows("--from", "dirty_decay_m:1")[1]["others"][0]["note"])
+        self.refusal(self.hakmem("explain", "--from", "PATH=/bin"), USAGE, "not a setting of")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for name in ("--command", "--library"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--compiler", default="cc")
+    ARGUMENTS, rest = parser.parse_known_args()
+    unittest.main(argv=[sys.argv[0], *rest])

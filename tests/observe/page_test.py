@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+"""The stats page of a process: when there is one, whose it is, what becomes of it."""
+import argparse
+import os
+import shutil
+import stat
+import struct
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+from puppet import FOLDER, PYTHON, Command, Puppet  # noqa: E402
+
+ARGUMENTS = argparse.Namespace()
+SEQUENCE, REQUEST, ANSWERED = 40, 48, 56
+
+
+def word(path, offset):
+    with open(path, "rb") as page:
+        page.seek(offset)
+        return struct.unpack("<Q", page.read(8))[0]
+
+
+class PageTest(unittest.TestCase):
+    def puppet(self, **environment):
+        puppet = Puppet(ARGUMENTS.library, **environment)
+        self.addCleanup(puppet.__exit__)
+        return puppet
+
+    def test_it_is_private_memory_and_no_descriptor_stays_open(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        status = os.stat(page)
+        self.assertEqual((stat.S_IMODE(status.st_mode), status.st_uid), (0o600, os.geteuid()))
+        self.assertEqual(stat.S_IMODE(os.stat(page.parent).st_mode), 0o700)
+        self.assertEqual(puppet.tell("out = sorted(os.listdir('/proc/self/fd'))[:3]"), "['0', '1', '2']")
+        descriptors = [os.readlink(f"/proc/{puppet.pid}/fd/{n}") for n in os.listdir(f"/proc/{puppet.pid}/fd")]
+        self.assertFalse([d for d in descriptors if "shm" in d])
+
+    def test_what_is_gone_before_it_has_a_heap_shows_nothing(self):
+        before = set(FOLDER.iterdir()) if FOLDER.exists() else set()
+        subprocess.run(["/bin/true"], env={"LD_PRELOAD": ARGUMENTS.library}, check=True)
+        self.assertFalse({p for p in FOLDER.iterdir()} - before if FOLDER.exists() else set())
+
+    def test_the_name_goes_at_exit(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        self.assertTrue(page.exists())
+        self.assertEqual(puppet.end(), 0)
+        self.assertFalse(page.exists())
+
+    def test_off(self):
+        puppet = self.puppet(HAKMEM_STATS="off")
+        self.assertEqual(puppet.tell("grow(8); churn_for(0.5); out = shows_page()"), "False")
+
+    def test_a_process_that_hides_itself_shows_nothing(self):
+        puppet = self.puppet()
+        self.assertEqual(puppet.tell("import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); grow(8);"
+                                     " churn_for(0.5); out = shows_page()"), "False")
+
+    def test_a_file_size_limit_is_no_signal(self):
+        puppet = self.puppet()
+        self.assertEqual(puppet.tell("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
+                                     " grow(8); churn_for(0.5); out = shows_page()"), "False")
+
+    def test_a_child_of_fork_makes_its_own(self):
+        puppet = self.puppet().show()
+        mine = puppet.page()
+        answer = puppet.tell(
+            "r, w = os.pipe(); child = os.fork(); "
+            "child == 0 and (churn(lambda: open('/proc/self/maps').read().find(f'{os.getpid()}.') > 0),"
+            " os.write(w, open('/proc/self/maps').read().encode()), os._exit(0)); "
+            "os.close(w); data = b''.join(iter(lambda: os.read(r, 65536), b'')); os.waitpid(child, 0);"
+            " out = (child, [l.split()[5] for l in data.decode().splitlines() if '/dev/shm/hakmem.' in l])")
+        child, pages = eval(answer)
+        self.assertEqual(len(pages), 1)
+        self.assertTrue(Path(pages[0]).name.startswith(f"{child}."))
+        self.assertTrue(mine.exists(), "the child must not take its parent's page away")
+        # It ended without its exit handlers; the next process that makes a page clears up.
+        self.assertTrue(Path(pages[0]).exists())
+        self.puppet().show()
+        self.assertFalse(Path(pages[0]).exists())
+
+    def test_exec_starts_anew(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        before = os.stat(page).st_ino
+        answer = puppet.tell("os.execv(sys.executable, [sys.executable, '-c', 'print(1, flush=True)\\n'"
+                             " + open('/proc/self/cmdline').read().split('\\0')[2]])")
+        self.assertEqual(answer, "1")
+        self.assertEqual(puppet.tell("out = shows_page()"), "False")
+        self.assertEqual(puppet.show().page(), page)
+        self.assertNotEqual(os.stat(page).st_ino, before)
+
+    def test_a_request_is_answered_at_the_next_tick(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        with open(page, "r+b") as file:
+            file.seek(REQUEST)
+            file.write(struct.pack("<Q", 0x101))
+        puppet.tell("churn_for(0.5)")
+        self.assertEqual(word(page, ANSWERED), 0x101)
+        self.assertEqual(word(page, SEQUENCE) % 2, 0)
+
+    def test_written_at_most_ten_times_a_second(self):
+        puppet = self.puppet().show()
+        page = puppet.page()
+        for watched, most in ((False, 4), (True, 22)):
+            before = word(page, SEQUENCE)
+            with open(page, "r+b") as file:
+                file.seek(REQUEST)
+                file.write(struct.pack("<Q", 0x201 if watched else word(page, REQUEST)))
+            puppet.tell("churn_for(2)")
+            writes = (word(page, SEQUENCE) - before) // 2
+            self.assertTrue(1 <= writes <= most, f"{writes} writes in 2 s, watched: {watched}")
+
+    def test_rubbish_in_the_page_does_the_process_no_harm(self):
+        puppet = self.puppet().show()
+        with open(puppet.page(), "r+b") as file:
+            file.write(os.urandom(32768))
+        self.assertEqual(puppet.tell("churn_for(1.2); out = 'well'"), "well")
+
+    def test_another_users_folder_is_not_used(self):
+        self.need_namespace()
+        self.in_namespace("mount -t tmpfs none /dev/shm && mkdir -m 777 /dev/shm/hakmem.0", "False")
+        self.in_namespace("mount -t tmpfs none /dev/shm && mkdir -m 700 /dev/shm/x && ln -s x /dev/shm/hakmem.0", "False")
+        self.in_namespace("mount -t tmpfs none /dev/shm && mkdir -m 700 /dev/shm/hakmem.0", "True")
+
+    def test_no_room_and_no_tmpfs_are_no_errors(self):
+        self.need_namespace()
+        self.in_namespace("mount -t tmpfs -o size=16k none /dev/shm", "False")
+        self.in_namespace("umount /dev/shm; mount -t ramfs none /dev/shm", "False")
+        self.in_namespace("mount -t tmpfs -o ro none /dev/shm", "False")
+
+    def need_namespace(self):
+        if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+            self.skipTest("no mount namespace is to be had")
+
+    def in_namespace(self, preparation, expected):
+        with self.subTest(preparation):
+            inner = "grow = [bytearray(1000) for _ in range(9000)]\nimport time\nend = time.monotonic() + 0.6\n" \
+                    "while time.monotonic() < end: [bytes(700) for _ in range(2000)]\n" \
+                    "print('/dev/shm/hakmem.' in open('/proc/self/maps').read())"
+            result = subprocess.run(
+                ["unshare", "-m", "sh", "-c", f"{preparation} && LD_PRELOAD=$1 PYTHONMALLOC=malloc exec {PYTHON} -c \"$2\"",
+                 "sh", ARGUMENTS.library, inner], capture_output=True, text=True)
+            self.assertEqual((result.returncode, result.stdout.strip(), result.stderr), (0, expected, ""))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--command", required=True)
+    ARGUMENTS, rest = parser.parse_known_args()
+    HAKMEM = Command(ARGUMENTS.command)
+    unittest.main(argv=[sys.argv[0], *rest])

@@ -1,0 +1,17 @@
+// tools/live/commands.h: one declaration a command; each adds its options to `app`, see live.h.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace hakmem::tools {
+
+using Action = std::function<int()>;
+
+void declare_ps(CLI::App* app, Action* action);
+void declare_stat(CLI::App* app, Action* action);
+void declare_purge(CLI::App* app, Action* action);
+void declare_verify(CLI::App* app, Action* action);
+void declare_explain(CLI::App* app, Action* action);
+
+}  // namespace hakmem::tools

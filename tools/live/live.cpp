@@ -1,0 +1,15 @@
+#include "live.h"
+
+#include "commands.h"
+
+namespace hakmem::tools {
+
+void declare_live(CLI::App* app, std::function<int()>* action) {
+  declare_ps(app, action);
+  declare_stat(app, action);
+  declare_purge(app, action);
+  declare_verify(app, action);
+  declare_explain(app, action);
+}
+
+}  // namespace hakmem::tools

@@ -1,0 +1,13 @@
+// tools/live/live.h: the commands that look at running processes.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace hakmem::tools {
+
+// Adds ps, stat, purge, verify, ... to the command line; the one that is chosen becomes *action, whose
+// answer is the exit status.
+void declare_live(CLI::App* app, std::function<int()>* action);
+
+}  // namespace hakmem::tools

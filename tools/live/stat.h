@@ -1,0 +1,41 @@
+// tools/live/stat.h: the figures of one process in three forms.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "ledger.h"
+#include "page.h"
+
+namespace hakmem::tools {
+
+struct Reading {
+  ProcessInfo process;
+  StatsPage page;
+  Ledger ledger;
+};
+
+// Asks for fresh figures first, as long as the process answers within a quarter of a second.
+Reading take_reading(int pid);
+
+// Figures of one class.
+struct ClassFigures {
+  std::uint64_t block_bytes = 0;
+  std::uint64_t slabs = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t free_blocks = 0;
+  std::uint64_t cached_blocks = 0;
+
+  std::uint64_t live() const { return blocks - free_blocks - cached_blocks; }
+  // Bytes in slabs that the program does not hold.
+  std::uint64_t idle_bytes() const { return (free_blocks + cached_blocks) * block_bytes; }
+};
+// Those with slabs, the most idle bytes first.
+std::vector<ClassFigures> classes_in_use(const StatsPage& page);
+
+std::string stat_text(const Reading& reading);
+nlohmann::ordered_json stat_json(const Reading& reading);
+// Prometheus' text format, with the "# EOF" of OpenMetrics.
+std::string stat_openmetrics(const Reading& reading);
+
+}  // namespace hakmem::tools

@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "stat.h"
+
+namespace hakmem::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json table_json(const Table& table, std::size_t row) {
+  Json object;
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    object[table.columns[i].name] = table.words[row * table.columns.size() + i];
+  }
+  return object;
+}
+
+Json events_json(const StatsPage& page) {
+  const Table& events = page.table("events");
+  std::vector<Json> list;
+  for (std::size_t row = 0; row < events.rows; ++row) {
+    if (events.at(row, "number") == 0) continue;
+    Json event = table_json(events, row);
+    const auto kind = page.events.find(events.at(row, "kind"));
+    event["kind"] = kind == page.events.end() ? "unknown" : kind->second.name;
+    event["unit"] = kind == page.events.end() ? "unknown" : kind->second.unit;
+    list.push_back(event);
+  }
+  std::sort(list.begin(), list.end(), [](const Json& a, const Json& b) {
+    return a["number"].get<std::uint64_t>() < b["number"].get<std::uint64_t>();
+  });
+  return list;
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+class Metrics {
+ public:
+  explicit Metrics(std::string labels) : labels_(std::move(labels)) {}
+
+  void family(const std::string& name, const char* type, const std::string& help) {
+    text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  }
+  template <typename T>
+  void sample(const std::string& name, T value, const std::string& more = {}) {
+    text_ += fmt::format("{}{{{}{}}} {}\n", name, labels_, more.empty() ? "" : "," + more, value);
+  }
+  template <typename T>
+  void one(const std::string& name, const char* type, const std::string& help, T value) {
+    family(name, type, help);
+    sample(name, value);
+  }
+  std::string text() const { return text_ + "# EOF\n"; }
+
+ private:
+  std::string labels_;
+  std::string text_;
+};
+
+// "_bytes" and "_slots" stay where the name has them; counters end in "_total".
+void add_totals(Metrics* metrics, const Table& totals) {
+  for (const Column& column : totals.columns) {
+    if (column.unit == "milliseconds" || column.unit == "microseconds") continue;
+    const bool counter = column.kind == "counter";
+    metrics->one("hakmem_" + column.name + (counter ? "_total" : ""), counter ? "counter" : "gauge", column.help,
+                 totals.at(0, column.name));
+  }
+}
+
+void add_classes(Metrics* metrics, const StatsPage& page) {
+  const Table& table = page.table("classes");
+  for (const Column& column : table.columns) {
+    if (column.name == "block_bytes" || column.name == "slab_bytes") continue;
+    const std::string name = "hakmem_class_" + column.name;
+    metrics->family(name, "gauge", column.help);
+    for (std::size_t row = 0; row < table.rows; ++row) {
+      if (table.at(row, "slabs") == 0) continue;
+      metrics->sample(name, table.at(row, column.name), fmt::format("block_bytes=\"{}\"", table.at(row, "block_bytes")));
+    }
+  }
+}
+
+}  // namespace
+
+Json stat_json(const Reading& reading) {
+  const StatsPage& page = reading.page;
+  Json out;
+  out["schema"] = "hakmem.stat/1";
+  out["pid"] = reading.process.pid;
+  out["name"] = reading.process.name;
+  out["age_ms"] = page.age_ms;
+  out["answered"] = was_answered(page);
+  out["rss_bytes"] = reading.ledger.rss;
+  for (const LedgerRow& row : reading.ledger.rows) {
+    out["ledger"].push_back(Json{{"id", row.id}, {"label", row.label}, {"bytes", row.bytes}});
+  }
+  out["totals"] = table_json(page.table("totals"), 0);
+  out["options"] = table_json(page.table("options"), 0);
+  const Table& classes = page.table("classes");
+  out["classes"] = Json::array();
+  for (std::size_t row = 0; row < classes.rows; ++row) {
+    if (classes.at(row, "slabs") != 0) out["classes"].push_back(table_json(classes, row));
+  }
+  out["events"] = events_json(page);
+  return out;
+}
+
+std::string stat_openmetrics(const Reading& reading) {
+  const StatsPage& page = reading.page;
+  Metrics metrics(fmt::format("pid=\"{}\",name=\"{}\"", reading.process.pid, escaped(reading.process.name)));
+  metrics.one("hakmem_figures_age_seconds", "gauge", "how old the figures of the heap are",
+              static_cast<double>(page.age_ms) / 1000);
+  metrics.one("hakmem_resident_bytes", "gauge", "resident memory of the process", reading.ledger.rss);
+  metrics.family("hakmem_ledger_bytes", "gauge", "rows that sum to hakmem_resident_bytes");
+  for (const LedgerRow& row : reading.ledger.rows) {
+    metrics.sample("hakmem_ledger_bytes", row.bytes, fmt::format("row=\"{}\"", row.id));
+  }
+  add_totals(&metrics, page.table("totals"));
+  add_classes(&metrics, page);
+  return metrics.text();
+}
+
+}  // namespace hakmem::tools
