@@ -55,7 +55,6 @@ class StatsPage {
   }
 
   void write(uint64_t now, uint32_t process);
-  void remove_name();
   const char* path() const {
     return header_.load(std::memory_order_acquire) == nullptr ? nullptr : file_.path;
   }
@@ -235,14 +234,6 @@ void StatsPage::write(uint64_t now, uint32_t process) {
   // release: who sees the answer sees the figures.
   if (is_new) header->answered.store(request, std::memory_order_release);
 }
-
-void StatsPage::remove_name() {
-  if (header_.load(std::memory_order_acquire) == nullptr) return;
-  if (process_ == static_cast<uint32_t>(os::process_id())) os::unlink_shared_page(file_);
-}
-
-// Takes the file's name away and nothing else: other threads may still write to the page.
-[[gnu::destructor]] void on_exit() { g_stats_page.remove_name(); }
 
 }  // namespace
 

@@ -163,8 +163,4 @@ SharedPage create_shared_page(Bytes size) {
   return page;
 }
 
-void unlink_shared_page(const SharedPage& page) {
-  raw_syscall(SYS_unlinkat, AT_FDCWD, as_long(page.path), 0);
-}
-
 }  // namespace hakmem::os

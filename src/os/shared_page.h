@@ -1,6 +1,6 @@
 // os/shared_page.h: a piece of memory that another process can find and read.
 //
-// Responsibility  One file of this process in /dev/shm, mapped; its name; its end.
+// Responsibility  One file of this process in /dev/shm, mapped.
 // Contract        Memory only: the folder is a tmpfs, and the room is taken when the file is made, so that
 //                 no later write finds the file system full. The folder hakmem.UID is this user's and 0700,
 //                 the file 0600 and new (O_EXCL, no link is followed). No descriptor stays open. What is
@@ -23,8 +23,5 @@ struct SharedPage {
 // `size` is a multiple of the page size. A file that an earlier program of this process left (exec) is
 // replaced.
 SharedPage create_shared_page(Bytes size);
-
-// Takes the name away; the memory stays, for threads that still write to it.
-void unlink_shared_page(const SharedPage& page);
 
 }  // namespace hakmem::os

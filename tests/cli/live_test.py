@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 from pathlib import Path
 
@@ -380,6 +381,76 @@ class ExplainTest(LiveTest):
                 self.assertEqual(self.rows(**variables)[0], FINE)
         self.assertIn("dirty_decay_ms?", self.rows("--from", "dirty_decay_m:1")[1]["others"][0]["note"])
         self.refusal(self.hakmem("explain", "--from", "PATH=/bin"), USAGE, "not a setting of")
+
+
+class MapTest(LiveTest):
+    def test_slabs_are_the_programs(self):
+        puppet = self.puppet().show()
+        puppet.tell("grow(32, 5000)")
+        answer = self.json_of_busy(puppet, "map", puppet.pid)
+        stat = self.hakmem.json("stat", puppet.pid)
+        slabs = [slab for super in answer["superslabs"] for slab in super["slabs"] if slab["block_bytes"] == 5120]
+        taken = sum(slab["blocks"] - slab["free_blocks"] for slab in slabs)
+        held = 32 * MIB // 5000
+        self.assertTrue(held <= taken <= held + 300, (held, taken))
+        counted = next(c for c in stat["classes"] if c["block_bytes"] == 5120)
+        self.assertEqual(len(slabs), counted["slabs"])
+        rows = [super["map"] for super in answer["superslabs"]]
+        self.assertEqual({len(row) for row in rows}, {32})
+        unused = sum(row.count(".") for row in rows) + 32 * answer["never_opened"]
+        self.assertLess(abs(unused - stat["totals"]["unused_slots"]), 200)
+
+    def test_text_and_filter(self):
+        puppet = self.puppet().show(16)
+        text = self.hakmem("map", puppet.pid, "--rows", "2").stdout
+        self.assertRegex(text, r"(?m)^  0/0 +[.e0-9#>H?]{32}$")
+        self.assertIn("more (--rows)", text)
+        self.assertRegex(self.hakmem("map", puppet.pid, "--class", "1152").stdout, r"(?m)^  0/\d+ +[.e0-9#>H?-]{32}$")
+        self.refusal(self.hakmem("map", puppet.pid, "--class", "1001"), USAGE, "no size class has blocks of that size")
+        self.refusal(self.hakmem("map", self.ended()), MISSING, "no process")
+
+    def test_the_process_is_not_stopped_nor_trusted(self):
+        puppet = self.puppet().show()
+        page = puppet.page().read_bytes()
+        stat = self.hakmem.json("stat", puppet.pid)
+        self.assertEqual(self.hakmem("map", puppet.pid).returncode, FINE)
+        text = page[64:].split(b"\0", 1)[0].decode()
+        offset = int(re.search(r"table layout (\d+) 1", text).group(1))
+        columns = re.findall(r"^column (\w+)", text[text.index("table layout"):], re.M)
+        self.assertGreater(stat["totals"]["reservations"], 0)
+        with open(puppet.page(), "r+b") as file:
+            file.seek(offset + 8 * columns.index("reservation_array"))
+            file.write(struct.pack("<Q", 4096))
+        self.refusal(self.hakmem("map", puppet.pid), UNSUPPORTED, "are not where its page says")
+
+
+class TopTest(LiveTest):
+    def test_plain_when_there_is_no_terminal(self):
+        puppet = self.puppet().show()
+        puppet.send("churn_for(1)")
+        result = self.hakmem("top", puppet.pid, "-i", "0.3", "-n", "2")
+        puppet.receive()
+        self.assertEqual(result.returncode, FINE, result.stderr)
+        self.assertEqual(result.stdout.count("where "), 2)
+        self.assertNotIn("\033", result.stdout)
+        self.assertRegex(result.stdout, r"a second: [1-9]\d* refills")
+
+    def test_a_terminal_is_left_as_it_was(self):
+        puppet = self.puppet().show()
+        primary, secondary = os.openpty()
+        self.addCleanup(os.close, primary)
+        before = termios.tcgetattr(secondary)
+        top = subprocess.Popen([ARGUMENTS.command, "top", str(puppet.pid)], stdin=secondary, stdout=secondary)
+        shown = b""
+        while b"q ends" not in shown:
+            shown += os.read(primary, 65536)
+        os.write(primary, b"q")
+        while b"\033[?1049l" not in shown:
+            shown += os.read(primary, 65536)
+        self.assertEqual(top.wait(), FINE)
+        self.assertEqual(termios.tcgetattr(secondary), before)
+        os.close(secondary)
+        self.assertIn(b"\033[?1049h", shown)
 
 
 if __name__ == "__main__":

@@ -45,11 +45,12 @@ class PageTest(unittest.TestCase):
         subprocess.run(["/bin/true"], env={"LD_PRELOAD": ARGUMENTS.library}, check=True)
         self.assertFalse({p for p in FOLDER.iterdir()} - before if FOLDER.exists() else set())
 
-    def test_the_name_goes_at_exit(self):
+    def test_the_next_process_clears_up(self):
         puppet = self.puppet().show()
         page = puppet.page()
-        self.assertTrue(page.exists())
         self.assertEqual(puppet.end(), 0)
+        self.assertTrue(page.exists())  # no destructor of the library ever runs
+        self.puppet().show()
         self.assertFalse(page.exists())
 
     def test_off(self):

@@ -13,5 +13,7 @@ void declare_stat(CLI::App* app, Action* action);
 void declare_purge(CLI::App* app, Action* action);
 void declare_verify(CLI::App* app, Action* action);
 void declare_explain(CLI::App* app, Action* action);
+void declare_map(CLI::App* app, Action* action);
+void declare_top(CLI::App* app, Action* action);
 
 }  // namespace hakmem::tools

@@ -10,6 +10,8 @@ void declare_live(CLI::App* app, std::function<int()>* action) {
   declare_purge(app, action);
   declare_verify(app, action);
   declare_explain(app, action);
+  declare_map(app, action);
+  declare_top(app, action);
 }
 
 }  // namespace hakmem::tools
