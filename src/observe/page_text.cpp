@@ -55,6 +55,8 @@ const char* unit_of(ValueType type) {
   switch (type) {
     case ValueType::boolean:
       return "switch";
+    case ValueType::auto_switch:
+      return "auto_switch";
     case ValueType::size:
     case ValueType::auto_size:
       return "bytes";
@@ -144,6 +146,7 @@ uint32_t option_values(uint64_t* words) {
   const Config& options = config();
   uint32_t count = 0;
 #define HAKMEM_VALUE_boolean(name) options.name ? 1 : 0
+#define HAKMEM_VALUE_auto_switch(name) static_cast<uint64_t>(options.name)
 #define HAKMEM_VALUE_size(name) options.name##_bytes
 #define HAKMEM_VALUE_auto_size(name) options.name##_bytes
 #define HAKMEM_VALUE_duration(name) options.name##_ms
@@ -153,6 +156,7 @@ uint32_t option_values(uint64_t* words) {
   words[count++] = HAKMEM_VALUE_##type(name);
 #include "config/options.def"
 #undef HAKMEM_VALUE_boolean
+#undef HAKMEM_VALUE_auto_switch
 #undef HAKMEM_VALUE_size
 #undef HAKMEM_VALUE_auto_size
 #undef HAKMEM_VALUE_duration

@@ -1,4 +1,4 @@
-// The library opens nothing and keeps nothing: it works where no descriptor is to be had, and the
+// The library keeps no descriptor open and needs none: it works where no descriptor is to be had, and the
 // first descriptor is still 0.
 #include "support/program.h"
 

@@ -31,6 +31,7 @@ struct Explanation {
 
 std::string value_text(std::uint64_t value, const std::string& unit, bool zero_is_automatic) {
   if (unit == "switch") return value != 0 ? "on" : "off";
+  if (unit == "auto_switch") return value == 0 ? "off" : value == 1 ? "auto" : "on";
   if (unit == "bytes") return value == 0 && zero_is_automatic ? "automatic" : bytes_text(static_cast<std::int64_t>(value));
   if (unit == "milliseconds") return value == kDurationNeverMs ? "never" : fmt::format("{} ms", value);
   if (unit == "ppm") return fmt::format("{} %", static_cast<double>(value) / 10000);

@@ -23,7 +23,7 @@ struct Rule {
 constexpr Rule kJemalloc[] = {
     {"dirty_decay_ms", "HAKMEM_DECAY", Value::kMilliseconds, ""},
     {"muzzy_decay_ms", nullptr, Value::kNone, "there is one stage only: freed memory is kept, then given back"},
-    {"background_thread", nullptr, Value::kNone, "freed memory decays in the slow paths of the program's own threads"},
+    {"background_thread", "HAKMEM_SCAVENGER", Value::kSwitch, "auto, the default, starts one where it is worth it"},
     {"narenas", nullptr, Value::kNone, "not needed: each thread has its own cache, and slabs are shared"},
     {"percpu_arena", nullptr, Value::kNone, "not needed: each thread has its own cache, and slabs are shared"},
     {"tcache", "HAKMEM_CACHE_LIMIT", Value::kTcacheOff, "the first entries of each class stay: they cost no budget"},
