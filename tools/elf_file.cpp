@@ -65,7 +65,7 @@ void read_dynamic(const Image& image, const Elf64_Shdr& table, const Elf64_Shdr&
 
 }  // namespace
 
-std::optional<ElfFile> read_elf(const std::string& path) {
+std::optional<ElfFile> read_elf(const std::string& path, Symbols symbols) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream) return std::nullopt;
   char magic[SELFMAG] = {};
@@ -88,7 +88,7 @@ std::optional<ElfFile> read_elf(const std::string& path) {
     if (section.sh_link >= sections.size()) continue;
     const Elf64_Shdr& names = sections[section.sh_link];
     if (section.sh_type == SHT_DYNSYM) read_symbols(image, section, names, true, &out);
-    if (section.sh_type == SHT_SYMTAB) read_symbols(image, section, names, false, &out);
+    if (section.sh_type == SHT_SYMTAB && symbols == Symbols::kAll) read_symbols(image, section, names, false, &out);
     if (section.sh_type == SHT_DYNAMIC) read_dynamic(image, section, names, &out);
   }
   // A static program that may lie anywhere has a dynamic section, too, but needs nothing.

@@ -23,7 +23,10 @@ struct ElfFile {
   bool holds_hakmem = false;         // a message of hakmem's is in it
 };
 
-std::optional<ElfFile> read_elf(const std::string& path);
+// The table of all symbols is long where a program is not stripped.
+enum class Symbols { kAll, kExported };
+
+std::optional<ElfFile> read_elf(const std::string& path, Symbols symbols = Symbols::kAll);
 
 // The allocator whose internal names the file defines: "jemalloc", "mimalloc", "tcmalloc", "PartitionAlloc";
 // "" for none.

@@ -28,27 +28,43 @@ constexpr const char* kRunDetails =
     "When the program was not run, one line says why, and the exit status is 2 usage,\n"
     "3 libhakmem.so is missing, 4 no permission, 5 not a program for hakmem, 127 no such program.";
 
-// The arguments of `hakmem run [--] PROGRAM ...`. They never pass through the option parser: what
-// stands behind the program's name is the program's, `--help` and `--` included.
-std::vector<std::string> command_to_run(const std::vector<std::string>& arguments) {
-  if (arguments.size() < 2 || arguments[0] != "run") return {};
-  const bool dashes = arguments[1] == "--";
-  if (!dashes && arguments[1].rfind('-', 0) == 0) return {};
-  return {arguments.begin() + (dashes ? 2 : 1), arguments.end()};
+// `hakmem run [--summary] [--force] [--] PROGRAM ...`. The program and its arguments never pass through the
+// option parser: what stands behind the program's name is the program's, `--help` and `--` included.
+std::vector<std::string> command_to_run(const std::vector<std::string>& arguments, RunOptions* options) {
+  if (arguments.empty() || arguments[0] != "run") return {};
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "--summary") {
+      options->summary = true;
+    } else if (argument == "--force") {
+      options->force = true;
+    } else if (argument == "--") {
+      return {arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end()};
+    } else if (argument.rfind('-', 0) == 0) {
+      return {};
+    } else {
+      return {arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end()};
+    }
+  }
+  return {};
 }
 
 int dispatch(int argc, char** argv) {
-  const std::vector<std::string> command = command_to_run({argv + 1, argv + argc});
-  if (!command.empty()) return run(command);
+  RunOptions options;
+  const std::vector<std::string> command = command_to_run({argv + 1, argv + argc}, &options);
+  if (!command.empty()) return run(command, options);
 
   CLI::App app{"hakmem, a malloc for Linux", "hakmem"};
   app.set_version_flag("--version", "hakmem " HAKMEM_VERSION);
   app.require_subcommand(1);
   // Of `run`, what is left to parse is help and mistakes.
   CLI::App* run_help =
-      app.add_subcommand("run", "Run a program under hakmem: run [--] PROGRAM ...");
+      app.add_subcommand("run", "Run a program under hakmem: run [--summary] [--] PROGRAM ...");
   std::vector<std::string> program;
   run_help->add_option("PROGRAM", program, "the program and its arguments")->required();
+  run_help->add_flag("--summary", options.summary,
+                     "wait for it, and say in one line at its end what it took");
+  run_help->add_flag("--force", options.force, "also a program that has a malloc of its own");
   run_help->footer(kRunDetails);
   std::function<int()> action = [] { return kExitUsage; };
   declare_live(&app, &action);

@@ -1,10 +1,14 @@
 #include "run.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -14,8 +18,10 @@
 #include <vector>
 
 #include "elf_check.h"
+#include "elf_file.h"
 #include "exit_code.h"
 #include "installation.h"
+#include "live/text.h"
 
 namespace hakmem::tools {
 namespace {
@@ -69,9 +75,65 @@ std::string preload_list(const std::string& library) {
   return list + ":" + library;
 }
 
+int exec_failed(const std::string& program, int error) {
+  const bool missing = error == ENOENT;  // a script whose interpreter is not there
+  return fail(missing            ? kExitNotFound
+              : error == ENOEXEC ? kExitUnsupported
+                                 : kExitPermission,
+              "{}: {}", program, std::strerror(error));
+}
+
+volatile std::sig_atomic_t g_child = 0;
+
+// Dies as the program did, without a second core dump.
+[[noreturn]] void die_by(int number) {
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  std::signal(number, SIG_DFL);
+  raise(number);
+  _exit(128 + number);
+}
+
+// Ctrl-C reaches the program by itself; what is sent to this process alone is passed on.
+int run_and_wait(const std::string& program, std::vector<char*>& arguments) {
+  const auto begin = std::chrono::steady_clock::now();
+  // A signal that comes before we pass them on waits until we do.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  const pid_t child = fork();
+  if (child < 0) return fail(kExitUnsupported, "cannot start a process: {}", std::strerror(errno));
+  if (child == 0) {
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    execvp(program.c_str(), arguments.data());
+    _exit(exec_failed(program, errno));
+  }
+  g_child = child;
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGQUIT, SIG_IGN);
+  for (const int number : {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) {
+    std::signal(number, [](int received) { kill(g_child, received); });
+  }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  int status = 0;
+  rusage usage{};
+  while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  const std::string end = WIFSIGNALED(status) ? fmt::format("ended by signal {}", WTERMSIG(status))
+                                              : fmt::format("exit status {}", WEXITSTATUS(status));
+  fmt::print(stderr, "hakmem: {}, {:.2f} s, processor {:.2f} s, peak resident memory {}\n", end, took.count(),
+             static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+             bytes_text(static_cast<std::int64_t>(usage.ru_maxrss) * 1024));
+  if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
+  return WEXITSTATUS(status);
+}
+
 }  // namespace
 
-int run(const std::vector<std::string>& command) {
+int run(const std::vector<std::string>& command, const RunOptions& options) {
   const std::string& name = command.front();
   const std::optional<fs::path> library = find_library();
   if (!library) {
@@ -93,6 +155,14 @@ int run(const std::vector<std::string>& command) {
   if (answer.preload == Preload::kImpossible) {
     return fail(kExitUnsupported, "{} {}", *program, answer.reason);
   }
+  if (!options.force) {
+    const std::optional<ElfFile> elf = read_elf(*program, Symbols::kExported);
+    if (elf && elf->exported.count("malloc") != 0 && !elf->holds_hakmem) {
+      const std::string other = embedded_allocator(*elf);
+      return fail(kExitUnsupported, "{} defines malloc itself{}, which comes before any preloaded one; --force runs it"
+                  " all the same", *program, other.empty() ? "" : " (" + other + ")");
+    }
+  }
 
   setenv("LD_PRELOAD", preload_list(library->native()).c_str(), 1);
   std::vector<char*> arguments;
@@ -101,13 +171,9 @@ int run(const std::vector<std::string>& command) {
   }
   arguments.push_back(nullptr);
   std::fflush(nullptr);
+  if (options.summary) return run_and_wait(*program, arguments);
   execvp(program->c_str(), arguments.data());
-  const int error = errno;
-  const bool missing = error == ENOENT;  // a script whose interpreter is not there
-  return fail(missing            ? kExitNotFound
-              : error == ENOEXEC ? kExitUnsupported
-                                 : kExitPermission,
-              "{}: {}", *program, std::strerror(error));
+  return exec_failed(*program, errno);
 }
 
 }  // namespace hakmem::tools

@@ -101,6 +101,36 @@ class RunTest(unittest.TestCase):
         program.chmod(0o4755)
         self.refusal(hakmem("run", str(program)), UNSUPPORTED, "setuid")
 
+    def test_a_program_with_its_own_malloc_is_refused(self):
+        source, program = self.folder / "main.c", self.folder / "own"
+        source.write_text("#include <stddef.h>\nstatic char heap[1 << 20]; static size_t used;\n"
+                          "void* malloc(size_t n) { n = (n + 15) & ~15ul; used += n; return heap + used - n; }\n"
+                          "void free(void* p) {}\nvoid* calloc(size_t a, size_t b) { return malloc(a * b); }\n"
+                          "void* realloc(void* p, size_t n) { return malloc(n); }\nint mi_malloc;\n"
+                          "int main(void) { return 3; }\n")
+        subprocess.run([ARGUMENTS.compiler, "-rdynamic", "-fno-builtin", source, "-o", program], check=True)
+        self.refusal(hakmem("run", str(program)), UNSUPPORTED, "defines malloc itself (mimalloc)")
+        self.assertEqual(hakmem("run", "--force", str(program)).returncode, 3)
+
+    def test_summary(self):
+        result = hakmem("run", "--summary", "--", "sh", "-c", "echo --summary; exit 7")
+        self.assertEqual((result.returncode, result.stdout), (7, "--summary\n"))
+        self.assertRegex(result.stderr, r"^hakmem: exit status 7, [\d.]+ s, processor [\d.]+ s, "
+                                        r"peak resident memory [\d.]+ MiB\n$")
+        killed = hakmem("run", "--summary", "sh", "-c", "kill -9 $$")
+        self.assertEqual(killed.returncode, -9)
+        self.assertIn("ended by signal 9", killed.stderr)
+        self.refusal(hakmem("run", "--summary", "no-such-program"), NOT_FOUND, "command not found")
+
+    def test_summary_passes_signals_on(self):
+        child = subprocess.Popen([ARGUMENTS.command, "run", "--summary", "sh", "-c",
+                                  "trap 'echo caught; exit 5' TERM; echo ready; while :; do :; done"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(child.stdout.readline(), "ready\n")
+        child.terminate()
+        out, _ = child.communicate(timeout=30)
+        self.assertEqual((child.returncode, out), (5, "caught\n"))
+
     def test_scripts_run(self):
         script = self.folder / "script"
         for line in ("#!/bin/sh\n", "#! /usr/bin/env sh\n", ""):
