@@ -1,21 +1,37 @@
-// superslab/misuse.h: the program freed what it must not.
+// superslab/misuse.h: the program did to the heap what it must not.
 //
-// Responsibility  One line that says what was freed wrongly, and the end of the process.
-// Contract        Never returns. Reads only the registry; allocates nothing; safe with locks held.
-// Observable      "==PID==ERROR: hakmem: <mistake> on address 0x..." with what is
-//                 known of the slab.
-// Composable      Registry, os/process. Used by front and heap, where a bad pointer surfaces.
+// Responsibility  A report that says what was done, to which block, and who did it; the end of the process.
+// Contract        Never returns. Reads only the registry and the unwind tables; allocates nothing; safe
+//                 with locks held. The first line on stderr has the shape of AddressSanitizer's; with
+//                 HAKMEM_REPORT_JSON the whole report is one line of JSON. Of several threads the first
+//                 reports.
+// Observable      "==PID==ERROR: hakmem: <mistake> on address 0x..." with what is known of the slab, then
+//                 details, slab state and a backtrace: address, module, offset in it, build-id.
+// Composable      Registry, os/process, os/modules, os/unwind, config. Used by front, heap and hardened,
+//                 where a mistake surfaces.
 #pragma once
+
+#include "base/text.h"
 
 namespace hakmem {
 
 enum class Misuse {
-  kDoubleFree,    // the block's bit says it is free already
+  kDoubleFree,    // the block is free already
   kInteriorFree,  // inside a block, not at its start
   kReleasedFree,  // the slab behind it was given back
   kForeignFree,   // neither ours nor libc's
+  // The hardened flavour's.
+  kUnallocatedFree,    // a block that nobody was given
+  kOverflow,           // written behind what was asked for
+  kUnderflow,          // written before the block
+  kWriteAfterFree,     // written while nobody had it
+  kKindMismatch,       // new and free, new[] and delete
+  kSizeMismatch,       // freed with another size than it was asked for with
+  kAlignmentMismatch,  // the same with an alignment
 };
 
-[[noreturn, gnu::cold, gnu::noinline]] void report_misuse(Misuse kind, const void* address);
+// `detail`: a clause about the block, from whoever knows more than the registry.
+[[noreturn, gnu::cold, gnu::noinline]] void report_misuse(Misuse kind, const void* address,
+                                                          TextView detail = {});
 
 }  // namespace hakmem

@@ -9,7 +9,9 @@ static void* free_twice(void* block) {
   return NULL;
 }
 
-CRIME("double-free on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)") {
+CRIME_BY_FLAVOUR(
+    "double-free on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)",
+    "double-free on address 0x[0-9a-f]+ \\(block size 80, class [0-9]+, " SLAB "\\)") {
   void* block = malloc(64);
   pthread_t thread;
   pthread_create(&thread, NULL, free_twice, block);

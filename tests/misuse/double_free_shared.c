@@ -8,7 +8,9 @@ static void* free_once(void* block) {
   return NULL;
 }
 
-CRIME("double-free on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)") {
+CRIME_BY_FLAVOUR(
+    "double-free on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)",
+    "double-free on address 0x[0-9a-f]+ \\(block size 80, class [0-9]+, " SLAB "\\)") {
   void* block = malloc(64);
   pthread_t thread;
   free(block);

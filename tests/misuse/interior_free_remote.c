@@ -8,7 +8,9 @@ static void* free_it(void* block) {
   return NULL;
 }
 
-CRIME("free of an interior pointer on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)") {
+CRIME_BY_FLAVOUR(
+    "free of an interior pointer on address 0x[0-9a-f]+ \\(block size 64, class [0-9]+, " SLAB "\\)",
+    "free of an interior pointer on address 0x[0-9a-f]+ \\(block size 80, class [0-9]+, " SLAB "\\)") {
   char* block = malloc(64);
   pthread_t thread;
   pthread_create(&thread, NULL, free_it, block + 16);

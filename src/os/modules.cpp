@@ -1,0 +1,82 @@
+#include "os/modules.h"
+
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "os/raw_syscall.h"
+
+namespace hakmem::os {
+
+namespace {
+
+struct Search {
+  uintptr_t address;
+  Module module;
+};
+
+bool holds(const dl_phdr_info& info, uintptr_t address) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = info.dlpi_phdr[i];
+    const uintptr_t begin = info.dlpi_addr + segment.p_vaddr;
+    if (segment.p_type == PT_LOAD && address - begin < segment.p_memsz) return true;
+  }
+  return false;
+}
+
+// One note is a header, a name and a description, the latter two padded to words.
+void read_build_id(uintptr_t notes, size_t size, Module* module) {
+  for (size_t at = 0; at + sizeof(ElfW(Nhdr)) <= size;) {
+    ElfW(Nhdr) note;
+    memcpy(&note, reinterpret_cast<const void*>(notes + at), sizeof note);
+    const uintptr_t name = notes + at + sizeof note;
+    const uintptr_t description = name + round_up(note.n_namesz, 4);
+    const bool is_build_id = note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+                             memcmp(reinterpret_cast<const void*>(name), "GNU", 4) == 0;
+    if (is_build_id && note.n_descsz <= Module::kBuildIdMax) {
+      memcpy(module->build_id, reinterpret_cast<const void*>(description), note.n_descsz);
+      module->build_id_size = note.n_descsz;
+      return;
+    }
+    at = description - notes + round_up(note.n_descsz, 4);
+  }
+}
+
+void read_path(const char* name, Module* module) {
+  if (name != nullptr && name[0] != '\0') {
+    strncpy(module->path, name, Module::kPathMax - 1);
+    return;
+  }
+  // The program itself has no name there. The link does not end in a zero byte; the path does.
+  raw_syscall(SYS_readlinkat, AT_FDCWD, reinterpret_cast<long>("/proc/self/exe"),
+              reinterpret_cast<long>(module->path), Module::kPathMax - 1);
+}
+
+int look_at(dl_phdr_info* info, size_t, void* context) {
+  Search* search = static_cast<Search*>(context);
+  if (!holds(*info, search->address)) return 0;
+  Module& module = search->module;
+  module.found = true;
+  module.base = info->dlpi_addr;
+  for (int i = 0; i < info->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = info->dlpi_phdr[i];
+    const uintptr_t begin = info->dlpi_addr + segment.p_vaddr;
+    if (segment.p_type == PT_GNU_EH_FRAME) module.unwind_header = begin;
+    if (segment.p_type == PT_NOTE && module.build_id_size == 0) {
+      read_build_id(begin, segment.p_filesz, &module);
+    }
+  }
+  read_path(info->dlpi_name, &module);
+  return 1;
+}
+
+}  // namespace
+
+Module module_at(uintptr_t address) {
+  Search search{address, {}};
+  dl_iterate_phdr(look_at, &search);
+  return search.module;
+}
+
+}  // namespace hakmem::os
