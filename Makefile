@@ -21,10 +21,10 @@ run: build ## compare real programs under the system's malloc and hakmem; CMD=".
 	  exec python3 tools/demo/compare.py --library $(BUILD)/libhakmem.so; \
 	fi
 
-build: ## build libhakmem.so, libhakmem.a and the hakmem command into build/release
+build: ## build both libraries, libhakmem.a and the hakmem command into build/release
 	@scripts/install_packages run
 	@[[ -f $(BUILD)/build.ninja ]] || cmake --preset release >&2
-	@cmake --build $(BUILD) --target libhakmem.so hakmem_static hakmem_cli >&2
+	@cmake --build $(BUILD) --target libhakmem.so libhakmem-hardened.so hakmem_static hakmem_cli >&2
 
 test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 	@scripts/test

@@ -3,7 +3,7 @@
 include(CMakePackageConfigHelpers)
 set(hakmem_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hakmem)
 
-install(TARGETS hakmem EXPORT hakmem-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hakmem hakmem-hardened EXPORT hakmem-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS hakmem_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${PROJECT_BINARY_DIR}/libhakmem.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/hakmem DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -6,9 +6,14 @@
 #   hakmem_api_shared  what only libhakmem.so has
 #   hakmem_api_static  what only libhakmem.a has, in the member that replaces libc's malloc.o
 #   hakmem_api_new     the C++ operators of libhakmem.a, a member of their own
+#   hakmem_hardened_*  boxes, libc and shared once more, of the hardened flavour
 
 file(GLOB hakmem_all_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*/*.cpp)
+# What only the hardened flavour has.
+set(hakmem_hardened_sources ${hakmem_all_sources})
+list(FILTER hakmem_hardened_sources INCLUDE REGEX "/src/(hardened/[^/]*|superslab/(canary|randomness)\\.cpp)$")
 set(hakmem_boxes_sources ${hakmem_all_sources})
+list(REMOVE_ITEM hakmem_boxes_sources ${hakmem_hardened_sources})
 list(FILTER hakmem_boxes_sources EXCLUDE REGEX "/src/os/[^/]*$")
 list(FILTER hakmem_boxes_sources EXCLUDE REGEX
      "/src/api/(libc|libc_info|libc_aliases_static|cxx_new[^/]*)\\.cpp$")
@@ -41,7 +46,13 @@ hakmem_add_objects(hakmem_boxes ${hakmem_boxes_sources})
 set_property(SOURCE ${hakmem_api}/c_api.cpp ${PROJECT_SOURCE_DIR}/src/heap/lifecycle.cpp APPEND PROPERTY COMPILE_DEFINITIONS
              HAKMEM_VERSION="${PROJECT_VERSION}")
 hakmem_add_objects(hakmem_os ${hakmem_os_sources})
+hakmem_add_objects(hakmem_hardened_boxes ${hakmem_boxes_sources} ${hakmem_hardened_sources})
+target_compile_definitions(hakmem_hardened_boxes PUBLIC HAKMEM_HARDENED=1)
 if(NOT HAKMEM_SANITIZE)
+  hakmem_add_objects(hakmem_hardened_libc ${hakmem_api}/libc.cpp ${hakmem_api}/libc_info.cpp)
+  hakmem_add_objects(hakmem_hardened_shared ${hakmem_api}/cxx_new.cpp ${hakmem_api}/cxx_new_forms.cpp)
+  target_compile_definitions(hakmem_hardened_libc PUBLIC HAKMEM_HARDENED=1)
+  target_compile_definitions(hakmem_hardened_shared PUBLIC HAKMEM_HARDENED=1)
   hakmem_add_objects(hakmem_api_libc ${hakmem_api}/libc.cpp ${hakmem_api}/libc_info.cpp)
   hakmem_add_objects(hakmem_api_shared ${hakmem_api}/cxx_new.cpp ${hakmem_api}/cxx_new_forms.cpp)
   hakmem_add_objects(hakmem_api_static ${hakmem_api}/libc_aliases_static.cpp)

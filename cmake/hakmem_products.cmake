@@ -1,15 +1,21 @@
-# libhakmem.so and libhakmem.a.
+# libhakmem.so, libhakmem-hardened.so and libhakmem.a.
 
-add_library(hakmem SHARED $<TARGET_OBJECTS:hakmem_boxes> $<TARGET_OBJECTS:hakmem_os>
-                          $<TARGET_OBJECTS:hakmem_api_libc> $<TARGET_OBJECTS:hakmem_api_shared>)
-add_library(hakmem::hakmem ALIAS hakmem)
-set_target_properties(
-  hakmem PROPERTIES LINKER_LANGUAGE C # libc only, no libstdc++
-                    LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map
-                    LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
-target_link_libraries(hakmem PRIVATE hakmem_link_options)
-target_include_directories(hakmem INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
-                                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+function(hakmem_add_shared name)
+  add_library(${name} SHARED ${ARGN})
+  add_library(hakmem::${name} ALIAS ${name})
+  set_target_properties(
+    ${name} PROPERTIES LINKER_LANGUAGE C # libc only, no libstdc++
+                       LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map
+                       LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  target_link_libraries(${name} PRIVATE hakmem_link_options)
+  target_include_directories(${name} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endfunction()
+
+hakmem_add_shared(hakmem $<TARGET_OBJECTS:hakmem_boxes> $<TARGET_OBJECTS:hakmem_os>
+                  $<TARGET_OBJECTS:hakmem_api_libc> $<TARGET_OBJECTS:hakmem_api_shared>)
+hakmem_add_shared(hakmem-hardened $<TARGET_OBJECTS:hakmem_hardened_boxes> $<TARGET_OBJECTS:hakmem_os>
+                  $<TARGET_OBJECTS:hakmem_hardened_libc> $<TARGET_OBJECTS:hakmem_hardened_shared>)
 
 # The archive has two members. hakmem.o replaces libc's malloc.o as a whole, so it is one object, and
 # what is internal to us is made local in it. Its COMDAT groups are dissolved first: a group whose

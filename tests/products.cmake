@@ -23,8 +23,16 @@ foreach(source IN LISTS sources)
                                                   LIBRARY_OUTPUT_DIRECTORY ${hakmem_plugins})
 endforeach()
 
-# Its environment: the library preloaded, the path of it for programs that load it themselves, the
+# hakmem_test_under(LIBRARY NAME LABEL PROGRAM). Its environment: the library preloaded, the path of it for programs that load it themselves, the
 # path of the hakmem command, and where the plugins lie.
+function(hakmem_test_under library name label program)
+  hakmem_add_test(${name} ${label} ${program})
+  set_tests_properties(
+    ${name} PROPERTIES ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:${library}>;\
+TEST_LIBRARY=$<TARGET_FILE:${library}>;TEST_COMMAND=$<TARGET_FILE:hakmem_cli>;\
+TEST_PLUGINS=${hakmem_plugins}")
+endfunction()
+
 foreach(folder interface misuse lifecycle)
   file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/${folder}/*.c ${hakmem_tests}/${folder}/*.cpp)
   foreach(source IN LISTS sources)
@@ -35,15 +43,23 @@ foreach(folder interface misuse lifecycle)
       continue()
     endif()
     hakmem_add_plain_program(${target} ${source})
-    hakmem_add_test(${target} ${folder} ${target})
-    set_tests_properties(
-      ${target} PROPERTIES ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:hakmem>;\
-TEST_LIBRARY=$<TARGET_FILE:hakmem>;TEST_COMMAND=$<TARGET_FILE:hakmem_cli>;\
-TEST_PLUGINS=${hakmem_plugins}")
+    hakmem_test_under(hakmem ${target} ${folder} ${target})
+    # One signal at each instruction takes minutes where there are more of them.
+    if(NOT name STREQUAL "handler_each_instruction")
+      hakmem_test_under(hakmem-hardened hardened_${target} hardened ${target})
+    endif()
   endforeach()
 endforeach()
-hakmem_add_test(interface_exports interface ${Python3_EXECUTABLE}
-                ${hakmem_tests}/interface/exports.py --library $<TARGET_FILE:hakmem>)
+file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/hardened/*.c ${hakmem_tests}/hardened/*.cpp)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  hakmem_add_plain_program(hardened_${name} ${source})
+  hakmem_test_under(hakmem-hardened hardened_${name} hardened hardened_${name})
+endforeach()
+foreach(library hakmem hakmem-hardened)
+  hakmem_add_test(interface_exports_${library} interface ${Python3_EXECUTABLE}
+                  ${hakmem_tests}/interface/exports.py --library $<TARGET_FILE:${library}>)
+endforeach()
 
 hakmem_add_plain_program(valgrind_errors ${hakmem_tests}/interface/valgrind/errors.c)
 hakmem_add_test(interface_under_valgrind interface ${Python3_EXECUTABLE}
@@ -73,6 +89,8 @@ hakmem_add_test(observe_page observe ${Python3_EXECUTABLE} ${hakmem_tests}/obser
 hakmem_add_test(live cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/live_test.py
                 --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
                 --compiler ${CMAKE_C_COMPILER})
+hakmem_add_test(selftest_security cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/selftest_test.py
+                --command $<TARGET_FILE:hakmem_cli> --library $<TARGET_FILE:hakmem>)
 
 # Debian's scipy belongs to Debian's Python, which need not be the one that CMake finds first.
 find_program(HAKMEM_SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH DOC "The Python that has scipy")
@@ -144,8 +162,10 @@ if(HAKMEM_RELEASE_TESTS AND EXISTS ${runner})
     OUTPUT_VARIABLE names OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   string(REPLACE "\n" ";" names "${names}")
   foreach(name IN LISTS names)
-    hakmem_add_test(program_${name} programs ${Python3_EXECUTABLE} ${runner} --only ${name}
-                    --library $<TARGET_FILE:hakmem>)
-    set_tests_properties(program_${name} PROPERTIES TIMEOUT 600)
+    foreach(library hakmem hakmem-hardened)
+      hakmem_add_test(program_${name}_${library} programs ${Python3_EXECUTABLE} ${runner} --only ${name}
+                      --library $<TARGET_FILE:${library}>)
+      set_tests_properties(program_${name}_${library} PROPERTIES TIMEOUT 600)
+    endforeach()
   endforeach()
 endif()

@@ -9,6 +9,9 @@ endif()
 # otherwise run in the tests of the boxes below it.
 add_library(hakmem_boxes_archive STATIC $<TARGET_OBJECTS:hakmem_boxes>)
 set_target_properties(hakmem_boxes_archive PROPERTIES LINKER_LANGUAGE CXX)
+add_library(hakmem_hardened_archive STATIC $<TARGET_OBJECTS:hakmem_hardened_boxes>)
+set_target_properties(hakmem_hardened_archive PROPERTIES LINKER_LANGUAGE CXX)
+target_compile_definitions(hakmem_hardened_archive INTERFACE HAKMEM_HARDENED=1)
 
 file(GLOB hakmem_support_sources CONFIGURE_DEPENDS ${hakmem_tests}/support/*.cpp)
 
@@ -29,7 +32,7 @@ endfunction()
 file(GLOB hakmem_unit_boxes CONFIGURE_DEPENDS LIST_DIRECTORIES true ${hakmem_tests}/unit/*)
 foreach(folder IN LISTS hakmem_unit_boxes)
   get_filename_component(box ${folder} NAME)
-  if(box STREQUAL "bench") # no box of the library: see below
+  if(box MATCHES "^(bench|hardened)$") # see below
     continue()
   endif()
   file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cpp)
@@ -37,6 +40,10 @@ foreach(folder IN LISTS hakmem_unit_boxes)
     hakmem_add_unit_test(test_${box} unit "hakmem_os;hakmem_boxes_archive" ${sources})
   endif()
 endforeach()
+
+# The hardened flavour's own, and the heap once more: the model, threads, what the API promises.
+file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/unit/hardened/*.cpp ${hakmem_tests}/unit/heap/*.cpp)
+hakmem_add_unit_test(test_hardened unit "hakmem_os;hakmem_hardened_archive" ${sources})
 
 file(GLOB hakmem_fakeos_sources CONFIGURE_DEPENDS ${hakmem_tests}/fakeos/*.cpp)
 if(hakmem_fakeos_sources)

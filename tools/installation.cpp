@@ -28,11 +28,15 @@ std::optional<fs::path> find_file(const char* name, const std::vector<fs::path>&
 
 }  // namespace
 
-std::optional<fs::path> find_library() {
-  const auto library =
-      find_file("libhakmem.so", {"", fs::path("..") / HAKMEM_LIBDIR, fs::path("..") / "lib"});
-  if (!library) return std::nullopt;
-  return fs::canonical(*library);
+const char* file_name(Library library) {
+  return library == Library::kHardened ? "libhakmem-hardened.so" : "libhakmem.so";
+}
+
+std::optional<fs::path> find_library(Library library) {
+  const auto file =
+      find_file(file_name(library), {"", fs::path("..") / HAKMEM_LIBDIR, fs::path("..") / "lib"});
+  if (!file) return std::nullopt;
+  return fs::canonical(*file);
 }
 
 std::optional<fs::path> find_suite() {

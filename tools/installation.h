@@ -13,8 +13,13 @@
 
 namespace hakmem::tools {
 
-// libhakmem.so: beside the command in a build, in ../lib or ../lib/<triplet> of a prefix.
-std::optional<std::filesystem::path> find_library();
+enum class Library { kDefault, kHardened };
+
+// libhakmem.so or libhakmem-hardened.so.
+const char* file_name(Library library);
+
+// It: beside the command in a build, in ../lib or ../lib/<triplet> of a prefix.
+std::optional<std::filesystem::path> find_library(Library library = Library::kDefault);
 
 // suite.json of `hakmem bench`: bench/ in a build, ../share/hakmem of a prefix.
 std::optional<std::filesystem::path> find_suite();

@@ -13,6 +13,7 @@
 #include "live/failure.h"
 #include "live/live.h"
 #include "run.h"
+#include "selftest/selftest.h"
 
 namespace {
 
@@ -20,21 +21,24 @@ namespace bench = hakmem::bench;
 using namespace hakmem::tools;
 
 constexpr const char* kRunDetails =
-    "libhakmem.so is appended to LD_PRELOAD, and the program takes the place of this command, so "
+    "The library is appended to LD_PRELOAD, and the program takes the place of this command, so "
     "its\n"
     "exit status, output and signals are its own. Its child processes inherit the preload. A "
     "program\n"
     "that cannot be preloaded (static, setuid, another C library or processor) is refused.\n\n"
     "When the program was not run, one line says why, and the exit status is 2 usage,\n"
-    "3 libhakmem.so is missing, 4 no permission, 5 not a program for hakmem, 127 no such program.";
+    "3 the library is missing, 4 no permission, 5 not a program for hakmem, 127 no such program.";
 
-// `hakmem run [--summary] [--force] [--] PROGRAM ...`. The program and its arguments never pass through the
-// option parser: what stands behind the program's name is the program's, `--help` and `--` included.
+// `hakmem run [--hardened] [--summary] [--force] [--] PROGRAM ...`. The program and its arguments never pass
+// through the option parser: what stands behind the program's name is the program's, `--help` and `--`
+// included.
 std::vector<std::string> command_to_run(const std::vector<std::string>& arguments, RunOptions* options) {
   if (arguments.empty() || arguments[0] != "run") return {};
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
-    if (argument == "--summary") {
+    if (argument == "--hardened") {
+      options->library = Library::kHardened;
+    } else if (argument == "--summary") {
       options->summary = true;
     } else if (argument == "--force") {
       options->force = true;
@@ -50,8 +54,10 @@ std::vector<std::string> command_to_run(const std::vector<std::string>& argument
 }
 
 int dispatch(int argc, char** argv) {
+  const std::vector<std::string> arguments{argv + 1, argv + argc};
+  if (const auto status = hakmem::selftest::committed_crime(arguments)) return *status;
   RunOptions options;
-  const std::vector<std::string> command = command_to_run({argv + 1, argv + argc}, &options);
+  const std::vector<std::string> command = command_to_run(arguments, &options);
   if (!command.empty()) return run(command, options);
 
   CLI::App app{"hakmem, a malloc for Linux", "hakmem"};
@@ -59,7 +65,9 @@ int dispatch(int argc, char** argv) {
   app.require_subcommand(1);
   // Of `run`, what is left to parse is help and mistakes.
   CLI::App* run_help =
-      app.add_subcommand("run", "Run a program under hakmem: run [--summary] [--] PROGRAM ...");
+      app.add_subcommand("run", "Run a program under hakmem: run [--hardened] [--summary] [--] PROGRAM ...");
+  bool hardened = false;
+  run_help->add_flag("--hardened", hardened, "under libhakmem-hardened.so: every check, see docs/THREAT-MODEL.md");
   std::vector<std::string> program;
   run_help->add_option("PROGRAM", program, "the program and its arguments")->required();
   run_help->add_flag("--summary", options.summary,
@@ -68,6 +76,7 @@ int dispatch(int argc, char** argv) {
   run_help->footer(kRunDetails);
   std::function<int()> action = [] { return kExitUsage; };
   declare_live(&app, &action);
+  hakmem::selftest::declare_selftest(&app, &action);
   bench::declare_bench(&app, bench::shell_command(argc, argv), &action);
   try {
     app.parse(argc, argv);

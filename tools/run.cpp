@@ -135,9 +135,10 @@ int run_and_wait(const std::string& program, std::vector<char*>& arguments) {
 
 int run(const std::vector<std::string>& command, const RunOptions& options) {
   const std::string& name = command.front();
-  const std::optional<fs::path> library = find_library();
+  const std::optional<fs::path> library = find_library(options.library);
   if (!library) {
-    return fail(kExitTargetMissing, "libhakmem.so is neither beside this command nor in ../lib");
+    return fail(kExitTargetMissing, "{} is neither beside this command nor in ../lib",
+                file_name(options.library));
   }
   if (library->native().find_first_of(": ") != std::string::npos) {
     return fail(kExitUnsupported,

@@ -24,7 +24,7 @@ void* hak_aligned_alloc(size_t alignment, size_t size) {
 }
 
 size_t hak_usable_size(const void* block) {
-  return hakmem::heap::usable_size(const_cast<void*>(block));
+  return api::usable_size(const_cast<void*>(block));
 }
 
 int hak_trim(void) { return hakmem::heap::trim() ? 1 : 0; }

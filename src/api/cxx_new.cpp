@@ -43,16 +43,16 @@ bool call_new_handler() {
 }
 
 // As the standard says: until it succeeds, or the handler throws, or there is none.
-[[gnu::cold, gnu::noinline]] void* new_slow(size_t size) {
+[[gnu::cold, gnu::noinline]] void* new_slow(size_t size, Origin origin) {
   for (;;) {
-    if (void* block = allocate(size); block != nullptr) return block;
+    if (void* block = allocate(size, origin); block != nullptr) return block;
     if (!call_new_handler()) throw_bad_alloc();
   }
 }
 
-[[gnu::cold, gnu::noinline]] void* new_aligned(size_t size, size_t alignment) {
+[[gnu::cold, gnu::noinline]] void* new_aligned(size_t size, size_t alignment, Origin origin) {
   for (;;) {
-    if (void* block = allocate_aligned(alignment, size); block != nullptr) return block;
+    if (void* block = allocate_aligned(alignment, size, origin); block != nullptr) return block;
     if (!call_new_handler()) throw_bad_alloc();
   }
 }
@@ -65,25 +65,65 @@ using namespace hakmem;
 extern "C" {
 
 void* hakmem_own_new(size_t size) {
+  if constexpr (kHardened) {
+    const Origin origin = api::origin_of_plain();
+    void* block = hardened::allocate(size, origin);
+    return block != nullptr ? block : api::new_slow(size, origin);
+  }
   if (void* block = heap::try_allocate(size); block != nullptr) [[likely]]
     return block;
-  return api::new_slow(size);
+  return api::new_slow(size, Origin::kNew);
 }
 
-void* hakmem_own_new_array(size_t size) { return public_new(size); }
+// The array forms forward, but for the hardened flavour, whose blocks know which of the two it was; it
+// forwards where somebody replaced either.
+
+void* hakmem_own_new_array(size_t size) {
+  if constexpr (kHardened) {
+    if (!api::array_is_replaced()) return api::new_slow(size, Origin::kNewArray);
+  }
+  return public_new(size);
+}
 
 void* hakmem_own_new_aligned(size_t size, std::align_val_t alignment) {
-  return api::new_aligned(size, static_cast<size_t>(alignment));
+  return api::new_aligned(size, static_cast<size_t>(alignment), api::origin_of_aligned());
 }
 
 void* hakmem_own_new_array_aligned(size_t size, std::align_val_t alignment) {
+  if constexpr (kHardened) {
+    if (!api::array_aligned_is_replaced()) {
+      return api::new_aligned(size, static_cast<size_t>(alignment), Origin::kNewArrayAligned);
+    }
+  }
   return public_new_aligned(size, alignment);
 }
 
-void hakmem_own_delete(void* block) noexcept { api::deallocate(block); }
-void hakmem_own_delete_array(void* block) noexcept { public_delete(block); }
-void hakmem_own_delete_aligned(void* block, std::align_val_t) noexcept { api::deallocate(block); }
+void hakmem_own_delete(void* block) noexcept {
+  if constexpr (kHardened) {
+    return api::deallocate(block, api::origin_of_plain());
+  }
+  api::deallocate(block);
+}
+void hakmem_own_delete_array(void* block) noexcept {
+  if constexpr (kHardened) {
+    if (!api::array_is_replaced()) return api::deallocate(block, Origin::kNewArray);
+  }
+  public_delete(block);
+}
+void hakmem_own_delete_aligned(void* block, std::align_val_t alignment) noexcept {
+  if constexpr (kHardened) {
+    return api::deallocate_aligned(block, hardened::kAnySize, static_cast<size_t>(alignment),
+                                   api::origin_of_aligned());
+  }
+  api::deallocate(block);
+}
 void hakmem_own_delete_array_aligned(void* block, std::align_val_t alignment) noexcept {
+  if constexpr (kHardened) {
+    if (!api::array_aligned_is_replaced()) {
+      return api::deallocate_aligned(block, hardened::kAnySize, static_cast<size_t>(alignment),
+                                     Origin::kNewArrayAligned);
+    }
+  }
   public_delete_aligned(block, alignment);
 }
 }

@@ -6,12 +6,14 @@
 //                 ones. A form goes through the public name, or past it when nobody replaced it. The
 //                 public names are declared here under C names, so that the compiler leaves them to
 //                 the dynamic linker.
-// Observable      is_replaced(): the program brought its own.
+// Observable      is_replaced(): the program brought its own; and what follows from it.
 // Composable      entry. Used by cxx_new.cpp and cxx_new_forms.cpp.
 #pragma once
 
 #include <cstddef>
 #include <new>
+
+#include "superslab/block_record.h"
 
 #define HAK_PUBLIC [[gnu::visibility("default")]]
 #define HAK_HIDDEN [[gnu::visibility("hidden")]]
@@ -47,6 +49,31 @@ template <class Function>
 bool is_replaced(Function* public_name, Function* own) {
   __asm__("" : "+r"(public_name));
   return public_name != own;
+}
+
+// The hardened flavour compares what a block came from with what frees it. It cannot where the program
+// brought one operator of a pair and not the other.
+
+inline bool plain_is_replaced() {
+  return is_replaced(&public_new, &hakmem_own_new) || is_replaced(&public_delete, &hakmem_own_delete);
+}
+inline bool array_is_replaced() {
+  return plain_is_replaced() || is_replaced(&public_new_array, &hakmem_own_new_array) ||
+         is_replaced(&public_delete_array, &hakmem_own_delete_array);
+}
+inline bool aligned_is_replaced() {
+  return is_replaced(&public_new_aligned, &hakmem_own_new_aligned) ||
+         is_replaced(&public_delete_aligned, &hakmem_own_delete_aligned);
+}
+inline bool array_aligned_is_replaced() {
+  return aligned_is_replaced() ||
+         is_replaced(&public_new_array_aligned, &hakmem_own_new_array_aligned) ||
+         is_replaced(&public_delete_array_aligned, &hakmem_own_delete_array_aligned);
+}
+
+inline Origin origin_of_plain() { return plain_is_replaced() ? Origin::kAny : Origin::kNew; }
+inline Origin origin_of_aligned() {
+  return aligned_is_replaced() ? Origin::kAny : Origin::kNewAligned;
 }
 
 }  // namespace hakmem::api

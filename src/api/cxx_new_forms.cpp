@@ -8,7 +8,11 @@
 
 namespace {
 
+using hakmem::kHardened;
+using hakmem::Origin;
 using hakmem::api::is_replaced;
+namespace api = hakmem::api;
+namespace hardened = hakmem::hardened;
 
 // Catching needs the C++ runtime, so what may throw goes to libstdc++'s form, which calls the public
 // operator inside a try block.
@@ -25,7 +29,11 @@ template <class... Arguments>
 }
 
 // A scalar or array form behind which nothing is replaced; on failure `name` calls the new-handler.
-void* new_nothrow(bool replaced, const char* name, size_t size) {
+void* new_nothrow(bool replaced, const char* name, size_t size, Origin origin) {
+  if constexpr (kHardened) {
+    void* block = replaced ? nullptr : hardened::allocate(size, origin);
+    return block != nullptr ? block : nothrow_of_libstdcxx(name, size);
+  }
   if (!replaced) [[likely]] {
     if (void* block = hakmem::heap::try_allocate(size); block != nullptr) [[likely]] return block;
     if (void* block = hakmem::heap::allocate_slow(size); block != nullptr) return block;
@@ -33,9 +41,10 @@ void* new_nothrow(bool replaced, const char* name, size_t size) {
   return nothrow_of_libstdcxx(name, size);
 }
 
-void* new_nothrow(bool replaced, const char* name, size_t size, std::align_val_t alignment) {
+void* new_nothrow(bool replaced, const char* name, size_t size, std::align_val_t alignment,
+                  Origin origin) {
   if (!replaced) {
-    void* block = hakmem::heap::allocate_aligned(static_cast<size_t>(alignment), size);
+    void* block = hakmem::api::try_allocate_aligned(static_cast<size_t>(alignment), size, origin);
     if (block != nullptr) return block;
   }
   return nothrow_of_libstdcxx(name, size, alignment);
@@ -54,32 +63,37 @@ bool new_array_aligned_is_replaced() {
 }  // namespace
 
 HAK_PUBLIC void* operator new(size_t size, const std::nothrow_t&) noexcept {
-  return new_nothrow(new_is_replaced(), "_ZnwmRKSt9nothrow_t", size);
+  return new_nothrow(new_is_replaced(), "_ZnwmRKSt9nothrow_t", size, Origin::kNew);
 }
 HAK_PUBLIC void* operator new[](size_t size, const std::nothrow_t&) noexcept {
-  return new_nothrow(new_array_is_replaced(), "_ZnamRKSt9nothrow_t", size);
+  return new_nothrow(new_array_is_replaced(), "_ZnamRKSt9nothrow_t", size, Origin::kNewArray);
 }
 HAK_PUBLIC void* operator new(size_t size, std::align_val_t alignment,
                               const std::nothrow_t&) noexcept {
   return new_nothrow(new_aligned_is_replaced(), "_ZnwmSt11align_val_tRKSt9nothrow_t", size,
-                     alignment);
+                     alignment, Origin::kNewAligned);
 }
 HAK_PUBLIC void* operator new[](size_t size, std::align_val_t alignment,
                                 const std::nothrow_t&) noexcept {
   return new_nothrow(new_array_aligned_is_replaced(), "_ZnamSt11align_val_tRKSt9nothrow_t", size,
-                     alignment);
+                     alignment, Origin::kNewArrayAligned);
 }
 
 HAK_PUBLIC void operator delete(void* block, size_t size) noexcept {
   if (is_replaced(&public_delete, &hakmem_own_delete)) [[unlikely]] return public_delete(block);
-  hakmem::api::deallocate_sized(block, size);
+  if constexpr (kHardened) return api::deallocate_sized(block, size, api::origin_of_plain());
+  api::deallocate_sized(block, size);
 }
 HAK_PUBLIC void operator delete[](void* block, size_t size) noexcept {
   if (is_replaced(&public_delete_array, &hakmem_own_delete_array) ||
       is_replaced(&public_delete, &hakmem_own_delete)) [[unlikely]] {
     return public_delete_array(block);
   }
-  hakmem::api::deallocate_sized(block, size);
+  if constexpr (kHardened) {
+    return api::deallocate_sized(block, size,
+                                 api::array_is_replaced() ? Origin::kAny : Origin::kNewArray);
+  }
+  api::deallocate_sized(block, size);
 }
 HAK_PUBLIC void operator delete(void* block, const std::nothrow_t&) noexcept {
   public_delete(block);
@@ -87,10 +101,22 @@ HAK_PUBLIC void operator delete(void* block, const std::nothrow_t&) noexcept {
 HAK_PUBLIC void operator delete[](void* block, const std::nothrow_t&) noexcept {
   public_delete_array(block);
 }
-HAK_PUBLIC void operator delete(void* block, size_t, std::align_val_t alignment) noexcept {
+HAK_PUBLIC void operator delete(void* block, size_t size, std::align_val_t alignment) noexcept {
+  if constexpr (kHardened) {
+    if (!api::aligned_is_replaced()) {
+      return api::deallocate_aligned(block, size, static_cast<size_t>(alignment),
+                                     Origin::kNewAligned);
+    }
+  }
   public_delete_aligned(block, alignment);
 }
-HAK_PUBLIC void operator delete[](void* block, size_t, std::align_val_t alignment) noexcept {
+HAK_PUBLIC void operator delete[](void* block, size_t size, std::align_val_t alignment) noexcept {
+  if constexpr (kHardened) {
+    if (!api::array_aligned_is_replaced()) {
+      return api::deallocate_aligned(block, size, static_cast<size_t>(alignment),
+                                     Origin::kNewArrayAligned);
+    }
+  }
   public_delete_array_aligned(block, alignment);
 }
 HAK_PUBLIC void operator delete(void* block, std::align_val_t alignment,

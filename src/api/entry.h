@@ -4,22 +4,29 @@
 // Contract        ENOMEM on every failure of allocate*(); errno untouched otherwise. A hit makes no
 //                 call. Alignments are checked by the caller.
 // Observable      errno.
-// Composable      heap. Used by api/ only.
+// Composable      heap; in the hardened flavour hardened, which lies around it. Used by api/ only.
 #pragma once
 
 #include <errno.h>
 
 #include "heap/heap.h"
+#include "hardened/hardened.h"
 
 namespace hakmem::api {
 
-[[gnu::cold, gnu::noinline]] inline void* allocate_slow(size_t size) {
-  void* block = heap::allocate_slow(size);
+inline void* or_enomem(void* block) {
   if (block == nullptr) errno = ENOMEM;
   return block;
 }
 
-[[gnu::always_inline]] inline void* allocate(size_t size) {
+[[gnu::cold, gnu::noinline]] inline void* allocate_slow(size_t size) {
+  return or_enomem(heap::allocate_slow(size));
+}
+
+// `origin`: whose call it is. Only the hardened flavour remembers and compares it.
+
+[[gnu::always_inline]] inline void* allocate(size_t size, Origin origin = Origin::kMalloc) {
+  if constexpr (kHardened) return or_enomem(hardened::allocate(size, origin));
   // Apart, so that either has its registers to itself: one instruction less in each.
   if (size <= kTinyMax) {
     if (void* block = heap::try_allocate_tiny(size); block != nullptr) [[likely]]
@@ -31,38 +38,59 @@ namespace hakmem::api {
   return allocate_slow(size);
 }
 
-[[gnu::always_inline]] inline void deallocate(void* block) {
+[[gnu::always_inline]] inline void deallocate(void* block, Origin origin = Origin::kMalloc) {
+  if constexpr (kHardened) return hardened::deallocate(block, origin);
   if (heap::try_deallocate(block)) [[likely]]
     return;
   heap::deallocate_slow(block);
 }
 
-[[gnu::always_inline]] inline void deallocate_sized(void* block, size_t size) {
+[[gnu::always_inline]] inline void deallocate_sized(void* block, size_t size,
+                                                    Origin origin = Origin::kMalloc) {
+  if constexpr (kHardened) return hardened::deallocate_sized(block, size, origin);
   if (heap::try_deallocate_sized(block, size)) [[likely]]
     return;
   heap::deallocate_sized_slow(block, size, 1);
 }
 
-inline void* or_enomem(void* block) {
-  if (block == nullptr) errno = ENOMEM;
-  return block;
+inline void deallocate_aligned(void* block, size_t size, size_t alignment,
+                               Origin origin = Origin::kMalloc) {
+  if constexpr (kHardened) return hardened::deallocate_aligned(block, size, alignment, origin);
+  heap::deallocate_sized_slow(block, size, alignment);
 }
 
 inline void* allocate_zeroed(size_t count, size_t size) {
   size_t total;
   if (__builtin_mul_overflow(count, size, &total)) return or_enomem(nullptr);
+  if constexpr (kHardened) return or_enomem(hardened::allocate_zeroed(total));
   return or_enomem(heap::allocate_zeroed(total));
 }
 
+inline void* reallocate_any(void* block, size_t size) {
+  if constexpr (kHardened) return hardened::reallocate(block, size);
+  return heap::reallocate(block, size);
+}
+
 inline void* reallocate(void* block, size_t size) {
-  void* moved = heap::reallocate(block, size);
+  void* moved = reallocate_any(block, size);
   // glibc's realloc(block, 0) frees, and that is no failure.
   if (moved == nullptr && (size != 0 || block == nullptr)) errno = ENOMEM;
   return moved;
 }
 
-inline void* allocate_aligned(size_t alignment, size_t size) {
-  return or_enomem(heap::allocate_aligned(alignment, size));
+// nullptr leaves errno alone.
+inline void* try_allocate_aligned(size_t alignment, size_t size, Origin origin = Origin::kMalloc) {
+  if constexpr (kHardened) return hardened::allocate_aligned(alignment, size, origin);
+  return heap::allocate_aligned(alignment, size);
+}
+
+inline void* allocate_aligned(size_t alignment, size_t size, Origin origin = Origin::kMalloc) {
+  return or_enomem(try_allocate_aligned(alignment, size, origin));
+}
+
+inline size_t usable_size(void* block) {
+  if constexpr (kHardened) return hardened::usable_size(block);
+  return heap::usable_size(block);
 }
 
 }  // namespace hakmem::api

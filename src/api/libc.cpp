@@ -21,7 +21,7 @@ HAK_EXPORT void free_sized(void* block, size_t size) noexcept {
 }
 
 HAK_EXPORT void free_aligned_sized(void* block, size_t alignment, size_t size) noexcept {
-  hakmem::heap::deallocate_sized_slow(block, size, alignment);
+  api::deallocate_aligned(block, size, alignment);
 }
 
 HAK_EXPORT void* calloc(size_t count, size_t size) noexcept {
@@ -57,7 +57,7 @@ HAK_EXPORT void* memalign(size_t alignment, size_t size) noexcept {
 // Returns its error and leaves errno alone, as POSIX wants.
 HAK_EXPORT int posix_memalign(void** out, size_t alignment, size_t size) noexcept {
   if (!is_power_of_two(alignment) || alignment < sizeof(void*)) return EINVAL;
-  void* block = hakmem::heap::allocate_aligned(alignment, size);
+  void* block = api::try_allocate_aligned(alignment, size);
   if (block == nullptr) return ENOMEM;
   *out = block;
   return 0;
@@ -74,5 +74,5 @@ HAK_EXPORT void* pvalloc(size_t size) noexcept {
 }
 
 HAK_EXPORT size_t malloc_usable_size(void* block) noexcept {
-  return hakmem::heap::usable_size(block);
+  return api::usable_size(block);
 }

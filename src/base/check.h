@@ -15,6 +15,11 @@ inline constexpr bool kDebug = true;
 #else
 inline constexpr bool kDebug = false;
 #endif
+#if defined(HAKMEM_HARDENED)
+inline constexpr bool kHardened = true;
+#else
+inline constexpr bool kHardened = false;
+#endif
 
 [[noreturn, gnu::cold, gnu::noinline]] void check_failed(const char* what, const char* file,
                                                          int line);

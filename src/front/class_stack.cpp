@@ -282,6 +282,10 @@ void ThreadCache::visit_cached(void* context, VisitBlock visit) const {
       if (is_block(block)) visit(context, block, id_, CachedWhere::kStack);
     }
   }
+  quarantine_.for_each([=](const void* block) {
+    const uint32_t block_tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+    visit(context, block, tag_owner(block_tag), CachedWhere::kMessage);
+  });
   for (const Message* message : open) {
     for (uint32_t i = 0; i < message->count; ++i) {
       visit(context, message->blocks[i], message->owner(), CachedWhere::kMessage);

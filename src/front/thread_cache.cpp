@@ -194,6 +194,7 @@ void ThreadCache::flush(ClassIndex c, uint32_t keep) {
 }
 
 void ThreadCache::give_up_blocks() {
+  empty_quarantine();
   send_all();
   return_strays(drain_inbox(true));
   for (uint32_t i = 0; i < kClasses; ++i) empty_stack_of(ClassIndex(i));
@@ -209,6 +210,14 @@ void ThreadCache::leave() {
   give_up_blocks();
   exit_round_taken_ = false;
   if (config().decay_ms == 0) retire();
+}
+
+void ThreadCache::empty_quarantine() {
+  quarantine_.take_all([this](void* block) {
+    const uint32_t block_tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+    const uint32_t c = block_tag ^ tag;
+    c < kClasses ? put_on_stack(ClassIndex(c), block) : forward(block_tag, block);
+  });
 }
 
 void ThreadCache::retire() {

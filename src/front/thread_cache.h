@@ -13,12 +13,16 @@
 // Composable      pool, superslab, message, budget, cache_list. Used by heap.
 #pragma once
 
+#include <type_traits>
+
 #include "base/counter.h"
 #include "os/lock.h"
+#include "superslab/randomness.h"
 #include "superslab/slab_pages.h"
 #include "pool/shared_pool.h"
 #include "front/cache_front.h"
 #include "front/message.h"
+#include "front/quarantine.h"
 #include "front/slab_list.h"
 #include "front/stack_layout.h"
 
@@ -59,7 +63,9 @@ class ThreadCache : public CacheFront {
   using VisitBlock = void (*)(void* context, const void* block, OwnerId home, CachedWhere where);
 
   explicit ThreadCache(OwnerId id)
-      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()), id_(id) {
+      : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()),
+        id_(id),
+        quarantine_(quarantine_seed()) {
     const Reservation& primary = registry().primary();
     base = primary.base;
     size = primary.size;
@@ -95,6 +101,10 @@ class ThreadCache : public CacheFront {
   // Gives back what nobody needs now: cached blocks, empty slabs, mail. The cache stays in use, and its
   // stacks where they are.
   void trim();
+
+  // Blocks between the program's free and the stacks; hardened flavour only.
+  using OwnQuarantine = std::conditional_t<kHardened, Quarantine, NoQuarantine>;
+  OwnQuarantine& quarantine() { return quarantine_; }
 
   // os::thread_identity() of the thread that owns this cache; 0 while parked.
   uintptr_t owner_thread() const { return owner_thread_; }
@@ -203,7 +213,13 @@ class ThreadCache : public CacheFront {
   }
   void set_depth(ClassIndex c, uint32_t entries);
 
+  static uint64_t quarantine_seed() {
+    if constexpr (kHardened) return next_random();
+    return 0;
+  }
+
   // thread_cache.cpp: refill and flush.
+  void empty_quarantine();
   void* refill(ClassIndex c);
   void* take_large(ClassIndex c, SlotCount alignment, bool* zero);
   uint32_t take_from_list(ClassIndex c, void** end, uint32_t want);
@@ -290,6 +306,7 @@ class ThreadCache : public CacheFront {
   std::atomic<bool> parked_{false};
   bool orphan_ = false;
   ClassState classes_[kClasses];
+  [[no_unique_address]] OwnQuarantine quarantine_;
   // Last, because classes that are never used leave their part of it untouched; a full one fills two cache
   // lines.
   alignas(64) void* short_places_[kShortWords];

@@ -176,6 +176,13 @@ void deallocate_ours(uint32_t tag, void* block) {
   after_slow_path();
 }
 
+// The hardened flavour would take a block that a handler got a second time for one freed twice, so nothing
+// is popped there by a thread that is not marked busy.
+void* try_allocate_unmarked(size_t size) {
+  if constexpr (kHardened) return nullptr;
+  return try_allocate(size);
+}
+
 }  // namespace
 
 void* allocate_slow(size_t size) {
@@ -202,8 +209,8 @@ void deallocate_slow(void* block) {
   report_misuse(Misuse::kForeignFree, block);
 }
 
-void* allocate_zeroed(size_t size) {
-  void* block = try_allocate(size);
+void* allocate_zeroed(size_t size, size_t slack) {
+  void* block = try_allocate_unmarked(size);
   bool zero = false;
   if (block == nullptr) {
     if (passes_through()) return os::libc_calloc(1, size);
@@ -211,7 +218,7 @@ void* allocate_zeroed(size_t size) {
                              : allocate_class(class_of(size), SlotCount(1), &zero);
     if (block == nullptr) return nullptr;
   }
-  if (!zero) memset(block, 0, size);
+  if (!zero) memset(block, 0, size - slack);
   return block;
 }
 
@@ -219,7 +226,7 @@ void* allocate_aligned(size_t alignment, size_t size) {
   if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX) return nullptr;
   if (passes_through()) return os::libc_memalign(alignment, size);
   if (alignment <= kMinAlignment) {
-    void* block = try_allocate(size);
+    void* block = try_allocate_unmarked(size);
     return block != nullptr ? block : allocate_slow(size);
   }
   bool zero = false;
@@ -234,7 +241,9 @@ void* allocate_aligned(size_t alignment, size_t size) {
   // Blocks of a class lie at multiples of its size, and a power of two is never far above.
   ClassIndex c = class_of(round_up(size == 0 ? 1 : size, alignment));
   while (!is_large(c) && block_bytes(c).count() % alignment != 0) c += ClassIndex(1);
-  if (void* block = t_front->pop(c); block != nullptr) return block;
+  if constexpr (!kHardened) {
+    if (void* block = t_front->pop(c); block != nullptr) return block;
+  }
   return allocate_class(c, SlotCount(1), &zero);
 }
 

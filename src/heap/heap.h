@@ -37,7 +37,8 @@ inline bool try_deallocate(void* block) {
   return front->push(ClassIndex(size_class), block);
 }
 
-void* allocate_zeroed(size_t size);
+// The last `slack` bytes stay as they are.
+void* allocate_zeroed(size_t size, size_t slack = 0);
 
 // `alignment` is a power of two.
 void* allocate_aligned(size_t alignment, size_t size);

@@ -22,6 +22,9 @@ class Inside {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     t_front = front_;
   }
+  // What it was before.
+  CacheFront* front() const { return front_; }
+
   Inside(const Inside&) = delete;
   Inside& operator=(const Inside&) = delete;
 

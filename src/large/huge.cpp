@@ -28,7 +28,7 @@ constexpr uint64_t kPurgeBudgetUs = 1000;
 constexpr size_t kFitSlackShift = 2;
 
 Bytes table_bytes(size_t capacity) {
-  return Bytes(round_up(capacity * 2 * sizeof(uintptr_t), os::page_size().count()));
+  return Bytes(round_up(capacity * (kHardened ? 3 : 2) * sizeof(uintptr_t), os::page_size().count()));
 }
 
 size_t hash_of(uintptr_t address) {
@@ -48,6 +48,37 @@ bool is_in_slots(uintptr_t address) { return registry().find(address) != nullptr
 
 size_t whole_slots(size_t size) { return round_up(size, kSlotBytes.count()); }
 
+// Hardened flavour: on both sides of a mapping, without access.
+constexpr Bytes kGuard = kSlotBytes;
+
+void* map_block(Bytes size, Bytes alignment) {
+  if constexpr (kHardened) {
+    void* block = os::reserve_guarded(size, alignment, kGuard);
+    if (block == nullptr || os::commit(block, size)) return block;
+    os::release_guarded(block, size, kGuard);
+    return nullptr;
+  } else {
+    return os::map(size, alignment);
+  }
+}
+
+void* resize_block(void* block, Bytes old_size, Bytes new_size) {
+  if constexpr (kHardened) {
+    const Bytes alignment = mapping_alignment(new_size, os::page_size());
+    return os::remap_guarded(block, old_size, new_size, alignment, kGuard);
+  } else {
+    return os::remap(block, old_size, new_size);
+  }
+}
+
+void unmap_block(void* block, Bytes size) {
+  if constexpr (kHardened) {
+    os::release_guarded(block, size, kGuard);
+  } else {
+    os::unmap(block, size);
+  }
+}
+
 SlotCount slots_of(size_t size) {
   return SlotCount(static_cast<uint32_t>(whole_slots(size) >> kSlotShift));
 }
@@ -65,7 +96,7 @@ HugeBlocks::Entry* HugeBlocks::find(uintptr_t address) {
   }
 }
 
-void HugeBlocks::insert(uintptr_t address, size_t size) {
+HugeBlocks::Entry& HugeBlocks::insert(uintptr_t address, size_t size) {
   size_t i = hash_of(address) & (capacity_ - 1);
   while (table_[i].address > kTombstone) i = (i + 1) & (capacity_ - 1);
   if (table_[i].address == kNeverUsed) ++used_;
@@ -75,6 +106,7 @@ void HugeBlocks::insert(uintptr_t address, size_t size) {
   live_bytes_ += size;
   if (is_in_slots(address)) in_slots_ += size;
   note_mapped();
+  return table_[i];
 }
 
 bool HugeBlocks::remove(uintptr_t address, size_t* size) {
@@ -133,7 +165,7 @@ HugeBlocks::Entry* HugeBlocks::rebuild(Entry* fresh, size_t capacity) {
   live_bytes_ = 0;
   in_slots_ = 0;
   for (size_t i = 0; i < old_capacity; ++i) {
-    if (old[i].address > kTombstone) insert(old[i].address, old[i].size);
+    if (old[i].address > kTombstone) insert(old[i].address, old[i].size).record = old[i].record;
   }
   return old;
 }
@@ -166,9 +198,9 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
   const Bytes aligned = mapping_alignment(mapped, alignment);
   *size = mapped.count();
   *zero = true;
-  void* block = os::map(mapped, aligned);
+  void* block = map_block(mapped, aligned);
   if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
-    block = os::map(mapped, aligned);
+    block = map_block(mapped, aligned);
   }
   if (block != nullptr || from_slots == FromSlots::kForbidden) return block;
   if (alignment > kSlotBytes || mapped <= kSuperSlabBytes) return nullptr;
@@ -208,13 +240,15 @@ bool HugeBlocks::release(void* block) {
   if (is_in_slots(address)) {
     pool().release_huge(address, slots_of(size));
   } else {
-    os::unmap(block, Bytes(size));
+    unmap_block(block, Bytes(size));
   }
   return true;
 }
 
 // Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size) {
+  // A retained block could be read and written after its free.
+  if constexpr (kHardened) return false;
   // Smaller ones are a signal handler's.
   if (size < kSuperSlabBytes.count() || is_in_slots(address)) return false;
   if (config().decay_ms == 0 || retained_count_ == kRetainedMax) return false;
@@ -236,11 +270,30 @@ Bytes HugeBlocks::size_of(const void* block) {
   return Bytes(entry == nullptr ? 0 : entry->size);
 }
 
+bool HugeBlocks::set_record(const void* block, BlockRecord record) {
+  os::LockGuard guard(lock_);
+  Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+  if (entry == nullptr) return false;
+  entry->record.set(record);
+  return true;
+}
+
+bool HugeBlocks::find_record(const void* block, BlockRecord* record, Bytes* size) {
+  if (none()) return false;
+  os::LockGuard guard(lock_);
+  const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+  if (entry == nullptr) return false;
+  *record = entry->record.get();
+  *size = Bytes(entry->size);
+  return true;
+}
+
 void* HugeBlocks::resize(void* block, Bytes new_size) {
   const size_t page = os::page_size().count();
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};
   size_t old_size = 0;
+  Record record;
   const bool in_slots = is_in_slots(reinterpret_cast<uintptr_t>(block));
   {
     // The address must leave the table before the kernel may give it to somebody else.
@@ -250,15 +303,16 @@ void* HugeBlocks::resize(void* block, Bytes new_size) {
     if (entry->size == mapped.count()) return block;
     // Moving the pages of a reservation would leave a hole in it.
     if (in_slots && mapped.count() > entry->size) return nullptr;
+    record = entry->record;
     remove(reinterpret_cast<uintptr_t>(block), &old_size);
   }
   if (in_slots) return keep_front(block, old_size, mapped.count());
-  void* moved = os::remap(block, Bytes(old_size), mapped);
+  void* moved = resize_block(block, Bytes(old_size), mapped);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
-    insert(reinterpret_cast<uintptr_t>(block), old_size);
+    insert(reinterpret_cast<uintptr_t>(block), old_size).record = record;
   } else {
-    insert(reinterpret_cast<uintptr_t>(moved), mapped.count());
+    insert(reinterpret_cast<uintptr_t>(moved), mapped.count()).record = record;
   }
   return moved;
 }

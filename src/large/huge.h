@@ -12,10 +12,12 @@
 #pragma once
 
 #include <atomic>
+#include <type_traits>
 
 #include "base/counter.h"
 #include "base/units.h"
 #include "os/lock.h"
+#include "superslab/block_record.h"
 
 namespace hakmem {
 
@@ -53,6 +55,10 @@ class HugeBlocks {
   // Bytes behind `block`; 0 when it is not one of ours.
   Bytes size_of(const void* block);
 
+  // Hardened flavour: what is known of the block beside its size. False when it is not one of ours.
+  bool set_record(const void* block, BlockRecord record);
+  bool find_record(const void* block, BlockRecord* record, Bytes* size);
+
   // Where the block lies afterwards; nullptr when refused, then it is untouched.
   void* resize(void* block, Bytes new_size);
 
@@ -64,9 +70,20 @@ class HugeBlocks {
   os::Lock& lock() { return lock_; }
 
  private:
+  struct KeptRecord {
+    uint64_t word = kNeverRecord;
+    void set(BlockRecord record) { word = record.word(); }
+    BlockRecord get() const { return BlockRecord(static_cast<uint32_t>(word)); }
+  };
+  struct NoRecord {
+    void set(BlockRecord) {}
+    BlockRecord get() const { return BlockRecord(kNeverRecord); }
+  };
+  using Record = std::conditional_t<kHardened, KeptRecord, NoRecord>;
   struct Entry {
     uintptr_t address;  // 0: never used; kTombstone: removed
     size_t size;
+    [[no_unique_address]] Record record = {};
   };
   struct Retained {
     uintptr_t address;
@@ -77,10 +94,10 @@ class HugeBlocks {
   // Half of it is more than the threads that can be between make_room() and insert().
   static constexpr size_t kInitialCapacity = 4096;
 
-  static_assert(sizeof(Entry) == 2 * sizeof(uintptr_t));
+  static_assert(sizeof(Entry) == (kHardened ? 3 : 2) * sizeof(uintptr_t));
 
   Entry* find(uintptr_t address);
-  void insert(uintptr_t address, size_t size);
+  Entry& insert(uintptr_t address, size_t size);
   Entry* rebuild(Entry* fresh, size_t capacity);
   bool remove(uintptr_t address, size_t* size);
   bool make_room();

@@ -51,6 +51,25 @@ void* reserve(Bytes size, Bytes alignment) {
   return map_aligned(size, alignment, PROT_NONE, MAP_NORESERVE);
 }
 
+void* reserve_guarded(Bytes size, Bytes alignment, Bytes guard) {
+  const size_t needed = guard.count() + size.count() + guard.count();
+  const size_t wide = needed + alignment.count();
+  if (wide < size.count()) return nullptr;
+  void* range = map_raw(wide, PROT_NONE, MAP_NORESERVE);
+  if (range == nullptr) return nullptr;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(range);
+  const uintptr_t address = round_up(first + guard.count(), alignment.count());
+  const uintptr_t begin = address - guard.count();
+  if (begin != first) unmap(range, Bytes(begin - first));
+  const uintptr_t end = begin + needed;
+  if (end != first + wide) unmap(reinterpret_cast<void*>(end), Bytes(first + wide - end));
+  return reinterpret_cast<void*>(address);
+}
+
+void release_guarded(void* address, Bytes size, Bytes guard) {
+  unmap(static_cast<char*>(address) - guard.count(), guard + size + guard);
+}
+
 bool commit(void* address, Bytes size) {
   return protect_raw(address, size, PROT_READ | PROT_WRITE);
 }
@@ -82,6 +101,25 @@ void* remap(void* address, Bytes old_size, Bytes new_size) {
       raw_syscall(SYS_mremap, reinterpret_cast<long>(address), static_cast<long>(old_size.count()),
                   static_cast<long>(new_size.count()), MREMAP_MAYMOVE);
   return result < 0 ? nullptr : reinterpret_cast<void*>(result);
+}
+
+void* remap_guarded(void* address, Bytes old_size, Bytes new_size, Bytes alignment, Bytes guard) {
+  void* target = reserve_guarded(new_size, alignment, guard);
+  if (target == nullptr) return nullptr;
+  const long result = raw_syscall(
+      SYS_mremap, reinterpret_cast<long>(address), static_cast<long>(old_size.count()),
+      static_cast<long>(new_size.count()), MREMAP_MAYMOVE | MREMAP_FIXED,
+      reinterpret_cast<long>(target));
+  if (result < 0) {
+    // The kernel may have taken the target away before it refused, and somebody may be there by now.
+    unmap(static_cast<char*>(target) - guard.count(), guard);
+    unmap(static_cast<char*>(target) + new_size.count(), guard);
+    return nullptr;
+  }
+  // The hole between the old guards may be somebody's already.
+  unmap(static_cast<char*>(address) - guard.count(), guard);
+  unmap(static_cast<char*>(address) + old_size.count(), guard);
+  return target;
 }
 
 }  // namespace hakmem::os

@@ -15,6 +15,10 @@ namespace hakmem::os {
 // Address space without access, aligned; nullptr when refused.
 void* reserve(Bytes size, Bytes alignment);
 
+// The same between two guards, which are no part of what is returned; release_guarded() ends all three.
+void* reserve_guarded(Bytes size, Bytes alignment, Bytes guard);
+void release_guarded(void* address, Bytes size, Bytes guard);
+
 // Makes reserved pages readable and writable; they read as zero.
 bool commit(void* address, Bytes size);
 
@@ -32,5 +36,8 @@ bool purge(void* address, Bytes size);
 
 // Grows or shrinks a mapping, moving it where it must; nullptr when refused, then nothing changed.
 void* remap(void* address, Bytes old_size, Bytes new_size);
+
+// The same for a mapping between guards, which always moves: between two new ones.
+void* remap_guarded(void* address, Bytes old_size, Bytes new_size, Bytes alignment, Bytes guard);
 
 }  // namespace hakmem::os

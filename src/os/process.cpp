@@ -81,6 +81,17 @@ bool write_all(int descriptor, const char* text, size_t length) {
 
 void write_stderr(const char* text, size_t length) { write_all(2, text, length); }
 
+uint64_t random_bits() {
+  constexpr long kDoNotWait = 1;
+  uint64_t bits = 0;
+  const long got = raw_syscall(SYS_getrandom, reinterpret_cast<long>(&bits), sizeof bits, kDoNotWait);
+  if (got == static_cast<long>(sizeof bits)) return bits;
+  // Early in the life of a machine, or where a filter forbids the call. 16 random bytes lie there.
+  const auto* given = reinterpret_cast<const unsigned char*>(getauxval(AT_RANDOM));
+  for (int i = 0; given != nullptr && i < 16; ++i) bits = bits * 257 + given[i];
+  return bits ^ now_microseconds() * 0x9e3779b97f4a7c15u;
+}
+
 int process_id() { return static_cast<int>(raw_syscall(SYS_getpid)); }
 
 void abort_process() { abort(); }

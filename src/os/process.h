@@ -39,6 +39,9 @@ bool write_all(int descriptor, const char* text, size_t length);
 
 int process_id();
 
+// 64 bits that nobody can guess: the kernel's, or what it gave the process at start.
+uint64_t random_bits();
+
 [[noreturn]] void abort_process();
 [[noreturn]] void exit_process(int status);
 

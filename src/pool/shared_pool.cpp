@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "superslab/canary.h"
 #include "superslab/meta_arena.h"
 #include "pool/memory_limit.h"
 
@@ -26,6 +27,7 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     memset(bitmap, 0xff, bitmap_size.count());
   }
   bool waited_for_purge = false;
+  Acquired got;
   // Each turn finds a run in what was committed, or waits once for a purge to give up its claims, or
   // ends.
   for (;;) {
@@ -40,7 +42,8 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
         counters_.acquires.add(1);
         releases_in_row_ = 0;
         ++slabs_[size_class.count()];
-        return Acquired{format(run, size_class, owner, bitmap), zero};
+        got = Acquired{format(run, size_class, owner, bitmap), zero};
+        break;
       }
       counters_.misses.add(1);
       if (waited_for_purge) counters_.shared_fails.add(1);
@@ -52,8 +55,11 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     os::LockGuard wait(purge_lock_);
     waited_for_purge = true;
   }
-  if (bitmap != nullptr) meta_arena().release(bitmap, bitmap_size);
-  return Acquired{};
+  if constexpr (kHardened) {
+    if (got.slab != nullptr) prepare_blocks(*got.slab, got.zero);
+  }
+  if (got.slab == nullptr && bitmap != nullptr) meta_arena().release(bitmap, bitmap_size);
+  return got;
 }
 
 void SharedPool::detach(Slab* slab) {

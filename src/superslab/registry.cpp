@@ -5,6 +5,7 @@
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
+#include "superslab/canary.h"
 #include "superslab/meta_arena.h"
 
 namespace hakmem {
@@ -27,6 +28,31 @@ constexpr Bytes kCommitMin = mib(8);
 constexpr Bytes kCommitMax = mib(256);
 constexpr Bytes kTagCommitStep = kib(64);
 constexpr Bytes kSuperCommitStep = kib(256);
+constexpr Bytes kRecordCommitStep = mib(2);
+
+// Hardened flavour: address space without access on both sides of the blocks, so that no overflow runs out
+// of them.
+constexpr Bytes kGuard = kSlotBytes;
+
+void* reserve_data(Bytes size) {
+  if constexpr (kHardened) {
+    return os::reserve_guarded(size, kSuperSlabBytes, kGuard);
+  } else {
+    return os::reserve(size, kSuperSlabBytes);
+  }
+}
+
+void release_data(void* data, Bytes size) {
+  if constexpr (kHardened) {
+    os::release_guarded(data, size, kGuard);
+  } else {
+    os::unmap(data, size);
+  }
+}
+
+size_t record_bytes(size_t data_bytes) {
+  return kHardened ? (data_bytes >> kSlotShift) * kRecordsPerSlot * sizeof(RecordWord) : 0;
+}
 
 Bytes reservation_size(uint32_t already) {
   if (const Bytes wanted{config().reserve_bytes}; wanted.count() != 0) {
@@ -91,6 +117,7 @@ SuperSlabRange Registry::commit_step(Reservation& home, size_t step) {
 }
 
 void Registry::open() {
+  if constexpr (kHardened) make_canary_secret();
   reserve(reservations_[0], reservation_size(0));
   count_.store(1, std::memory_order_release);
 }
@@ -101,7 +128,7 @@ bool Registry::add_reservation() {
   Reservation& home = reservations_[index];
   if (!reserve(home, reservation_size(index))) return false;
   if (!index_reservation(home, static_cast<uint16_t>(index + 1))) {
-    os::unmap(reinterpret_cast<void*>(home.base), Bytes(home.size));
+    release_data(reinterpret_cast<void*>(home.base), Bytes(home.size));
     os::unmap(home.metadata, Bytes(home.metadata_bytes));
     home.size = 0;
     return false;
@@ -112,14 +139,14 @@ bool Registry::add_reservation() {
 
 // The data range, or what the system grants of it.
 bool Registry::reserve(Reservation& home, Bytes size) {
-  void* data = os::reserve(size, kSuperSlabBytes);
+  void* data = reserve_data(size);
   while (data == nullptr && size > kSuperSlabBytes) {
     size = Bytes(round_up(size.count() / 2, kSuperSlabBytes.count()));
-    data = os::reserve(size, kSuperSlabBytes);
+    data = reserve_data(size);
   }
   if (data == nullptr) return false;
   if (!map_metadata(home, size)) {
-    os::unmap(data, size);
+    release_data(data, size);
     return false;
   }
   home.base = reinterpret_cast<uintptr_t>(data);
@@ -127,13 +154,15 @@ bool Registry::reserve(Reservation& home, Bytes size) {
   return true;
 }
 
-// One range: guard, tags, guard, SuperSlab records, guard. The tags are readable from the start.
+// One range: guard, tags, guard, SuperSlab records, guard, block records, guard. The tags are readable from the start.
 bool Registry::map_metadata(Reservation& home, Bytes size) {
   const size_t guard = round_up(kSlotBytes.count(), os::page_size().count());
   const size_t tags_bytes = round_up((size.count() >> kSlotShift) * sizeof(TagWord), guard);
   const size_t supers_bytes =
       round_up((size.count() >> kSuperSlabShift) * sizeof(SuperSlab), guard);
-  const Bytes total{guard + tags_bytes + guard + supers_bytes + guard};
+  const size_t records_bytes = round_up(record_bytes(size.count()), guard);
+  const size_t records_place = guard + tags_bytes + guard + supers_bytes + guard;
+  const Bytes total{records_place + records_bytes + (kHardened ? guard : 0)};
   void* range = os::reserve(total, os::page_size());
   if (range == nullptr) return false;
   char* begin = static_cast<char*>(range);
@@ -143,6 +172,8 @@ bool Registry::map_metadata(Reservation& home, Bytes size) {
   }
   home.tags = reinterpret_cast<TagWord*>(begin + guard);
   home.supers = reinterpret_cast<SuperSlab*>(begin + guard + tags_bytes + guard);
+  home.records = kHardened ? reinterpret_cast<RecordWord*>(begin + records_place) : nullptr;
+  home.records_committed = 0;
   home.metadata = range;
   home.metadata_bytes = total.count();
   home.tags_committed = 0;
@@ -188,7 +219,9 @@ bool Registry::commit_metadata(Reservation& home, size_t data_end) {
                 kTagCommitStep.count(), (home.size >> kSlotShift) * sizeof(TagWord)) &&
          extend(home.supers, home.supers_committed,
                 (data_end >> kSuperSlabShift) * sizeof(SuperSlab), kSuperCommitStep.count(),
-                (home.size >> kSuperSlabShift) * sizeof(SuperSlab));
+                (home.size >> kSuperSlabShift) * sizeof(SuperSlab)) &&
+         extend(home.records, home.records_committed, record_bytes(data_end),
+                kRecordCommitStep.count(), record_bytes(home.size));
 }
 
 Bytes Registry::room() const {

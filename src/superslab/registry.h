@@ -16,6 +16,12 @@
 namespace hakmem {
 
 using TagWord = std::atomic<uint32_t>;
+// The hardened flavour's knowledge of one block; see block_record.h.
+using RecordWord = std::atomic<uint32_t>;
+
+// Records of one slot: as many as a slot can have blocks, and some more, so that the first records of
+// neighbouring slots do not share a cache set.
+inline constexpr size_t kRecordsPerSlot = kSlotBytes.count() / kMinAlignment + 80;
 
 // sync: registry. base, size, tags and supers are written once, before the reservation is
 // published: the primary one before the first thread has a cache, the others by the release of
@@ -30,6 +36,8 @@ struct Reservation {
   std::atomic<size_t> committed{0};
   size_t tags_committed = 0;
   size_t supers_committed = 0;
+  RecordWord* records = nullptr;  // hardened flavour only
+  size_t records_committed = 0;
   void* metadata = nullptr;
   size_t metadata_bytes = 0;
 
@@ -39,6 +47,10 @@ struct Reservation {
   TagWord& tag_word(size_t offset) const { return tags[offset >> kSlotShift]; }
   // Only where something is or was committed, which a tag other than kUnusedTag proves.
   SuperSlab& superslab_at(size_t offset) const { return supers[offset >> kSuperSlabShift]; }
+  // Of block `index` of the slab whose first slot lies at `offset`.
+  RecordWord& record_at(size_t offset, uint32_t index) const {
+    return records[(offset >> kSlotShift) * kRecordsPerSlot + index];
+  }
   Slab& slot_at(size_t offset) const {
     return superslab_at(offset).slabs[(offset >> kSlotShift) % kSlotsPerSuperSlab];
   }

@@ -1,5 +1,6 @@
 #include "superslab/slab.h"
 
+#include "superslab/randomness.h"
 #include "superslab/slab_pages.h"
 
 namespace hakmem {
@@ -9,14 +10,16 @@ uint32_t take_blocks(Slab& slab, void** end, uint32_t want) {
   const size_t size = class_info(slab.class_index()).block_bytes;
   if (want > slab.free_count) want = slab.free_count;
   uint32_t taken = 0;
-  uint32_t word = slab.start_word;
+  uint32_t word = kHardened ? random_below(words) : slab.start_word;
   // At most one turn: want <= free_count bits are set.
   for (uint32_t step = 0; step < words && taken < want; ++step) {
     uint64_t bits = slab.bitmap[word];
     const uintptr_t first = slab.base + size_t{word} * 64 * size;
+    const uint64_t above = kHardened ? ~uint64_t{0} << random_below(64) : ~uint64_t{0};
     while (bits != 0 && taken < want) {
-      const uint32_t bit = static_cast<uint32_t>(std::countr_zero(bits));
-      bits &= bits - 1;
+      const uint64_t candidates = (bits & above) != 0 ? bits & above : bits;
+      const uint32_t bit = static_cast<uint32_t>(std::countr_zero(candidates));
+      bits &= ~(uint64_t{1} << bit);
       ++taken;
       end[-static_cast<ptrdiff_t>(taken)] = reinterpret_cast<void*>(first + bit * size);
       if (slab.has_purged_pages) [[unlikely]] forget_purged_pages(slab, word * 64 + bit);
@@ -25,6 +28,7 @@ uint32_t take_blocks(Slab& slab, void** end, uint32_t want) {
     if (++word == words) word = 0;
   }
   DCHECK(taken == want);
+  if constexpr (kHardened) shuffle(end - taken, taken);
   slab.free_count -= taken;
   return taken;
 }

@@ -64,7 +64,7 @@ inline bool block_is_free(const Slab& slab, uint32_t index) {
 }
 
 // Moves up to `want` free blocks' addresses to end[-1], end[-2], ...: lowest address last, so that
-// a stack filled this way gives it out first. Returns how many.
+// a stack filled this way gives it out first. Returns how many. Hardened flavour: any of them, in any order.
 uint32_t take_blocks(Slab& slab, void** end, uint32_t want);
 
 // False when the block was free already (then nothing changed).

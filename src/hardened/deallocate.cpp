@@ -1,0 +1,245 @@
+// hardened: blocks on their way back.
+#include "os/process.h"
+#include "config/config.h"
+#include "front/thread_cache.h"
+#include "large/huge.h"
+#include "heap/heap.h"
+#include "heap/inside.h"
+#include "hardened/arm.h"
+#include "hardened/hardened.h"
+
+namespace hakmem::hardened {
+
+namespace {
+
+// What the call says about the block; kAnySize, 0: nothing. By value everywhere, for most of it is constant
+// in most calls.
+struct Claim {
+  size_t size;
+  size_t alignment;
+  Origin origin;
+};
+
+// Ends the process unless the call fits the block, of which `have` bytes were asked for.
+[[gnu::noinline]] void require_fit(const void* block, size_t have, BlockRecord record, Claim claim) {
+  const bool kind_fits = claim.origin == record.origin() || claim.origin == Origin::kAny ||
+                         record.origin() == Origin::kAny || !config().match_new_delete;
+  const bool size_fits = claim.size == have || claim.size == kAnySize;
+  const bool alignment_fits = claim.alignment == 0 || record.alignment_shift() >= 31 ||
+                              claim.alignment == size_t{1} << record.alignment_shift();
+  if (kind_fits && size_fits && alignment_fits) return;
+  const Origin origin = kind_fits ? Origin::kAny : claim.origin;
+  report_mismatch(block, have, record, origin, claim.size, claim.alignment);
+}
+
+// Ends the process unless the block is live and sound; returns its record.
+[[gnu::always_inline]] inline BlockRecord require_sound(Place place, bool first_of_reservation,
+                                                        Claim claim) {
+  if (place.record == nullptr) [[unlikely]] report_not_live(place.block);
+  const BlockRecord record = load_record(place);
+  const bool fits = record.live_from(claim.origin) && claim.alignment == 0 &&
+                    (claim.size == kAnySize || claim.size == record.size());
+  if (!fits) [[unlikely]] {
+    if (!record.live()) report_not_live(place.block);
+    require_fit(reinterpret_cast<const void*>(place.block), record.size(), record, claim);
+  }
+  if (!canaries_are_sound(place.block, record.size(), place.bytes)) [[unlikely]] {
+    report_overflow(place.block, record.size(), place.bytes);
+  }
+  // A guard lies before the first block of a reservation.
+  if (!first_of_reservation && !end_word_is_sound(place.block - kCanaryBytes)) [[unlikely]] {
+    report_underflow(place.block);
+  }
+  return record;
+}
+
+// To the heap, by way of the quarantine.
+[[gnu::always_inline]] inline void recycle(ClassIndex c, void* block) {
+  void* leaving = block;
+  {
+    const Inside inside;
+    CacheFront* front = inside.front();
+    if (!is_constant(front)) [[likely]] {
+      leaving = static_cast<ThreadCache*>(front)->quarantine().replace(c, block);
+      if (leaving == nullptr) return;
+      if (front->own_class_of(leaving) == c.count() && front->push(c, leaving)) [[likely]] return;
+    }
+  }
+  heap::deallocate_slow(leaving);
+}
+
+// False when it is no huge block of ours, or when a handler interrupted this thread inside the table.
+bool find_huge(const void* block, BlockRecord* record, size_t* mapped) {
+  if (huge_blocks().lock().held_by_me()) return false;
+  const Inside inside;
+  Bytes size;
+  if (!huge_blocks().find_record(block, record, &size)) return false;
+  *mapped = size.count();
+  return true;
+}
+
+// Returns what was asked for.
+size_t require_sound_huge(const void* block, BlockRecord record, size_t mapped, Claim claim) {
+  const size_t size = mapped - record.size();
+  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + size;
+  require_fit(block, size, record, claim);
+  if (load_unaligned(end) != canary_at(end)) {
+    report_overflow(reinterpret_cast<uintptr_t>(block), size, size + kCanaryBytes);
+  }
+  return size;
+}
+
+// Not nobody's, and not the inside of a large block or a huge one.
+bool is_of_slab(uint32_t tag) { return tag_owner(tag).count() - 1 < kOwnerMax; }
+
+// A block of a slab that the fast way is not for.
+void deallocate_in_slab(const Reservation& home, uint32_t tag, void* block, Claim claim) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const ClassIndex c = tag_class(tag);
+  const Place place = place_of(home, home.offset_of(address), c);
+  const BlockRecord record = require_sound(place, address == home.base, claim);
+  const bool zeroes = place.bytes <= config().zero_freed_bytes || c.count() < kTinyClasses;
+  if (zeroes) clear(address, place.bytes);
+  store_record(place, record.with(zeroes ? BlockState::kFreedZeroed : BlockState::kFreed));
+  is_large(c) ? heap::deallocate_slow(block) : recycle(c, block);
+}
+
+[[gnu::cold, gnu::noinline]] void deallocate_elsewhere(void* block, Claim claim) {
+  if (block == nullptr) return;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const uint32_t tag = registry().tag_of(address);
+  if (is_of_slab(tag)) return deallocate_in_slab(*registry().find(address), tag, block, claim);
+  BlockRecord record(kNeverRecord);
+  size_t mapped = 0;
+  if (find_huge(block, &record, &mapped)) require_sound_huge(block, record, mapped, claim);
+  // Gives it back, hands it to libc, or says whose it is not.
+  heap::deallocate_slow(block);
+}
+
+[[gnu::always_inline]] inline void deallocate_claimed(void* block, Claim claim) {
+  const Reservation& home = registry().primary();
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const size_t offset = home.offset_of(address);
+  if (offset >= home.size) [[unlikely]] return deallocate_elsewhere(block, claim);
+  const uint32_t tag = home.tag_word(offset).load(std::memory_order_relaxed);
+  const ClassIndex c = tag_class(tag);
+  const bool is_tiny = c.count() < kTinyClasses && is_of_slab(tag);
+  if (!is_tiny) [[unlikely]] return deallocate_elsewhere(block, claim);
+  const Place place = tiny_place(home, offset, c);
+  const BlockRecord record = require_sound(place, offset == 0, claim);
+  clear(address, place.bytes);
+  store_record(place, record.with(BlockState::kFreedZeroed));
+  recycle(c, block);
+}
+
+// The block's place and what was asked for, when it is one of a slab of ours; nullptr for others.
+struct Found {
+  Place place;
+  BlockRecord record;
+  size_t size;
+  bool ours;
+};
+
+Found find_sound(void* block, Origin origin) {
+  const Claim claim{kAnySize, 0, origin};
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  Found found{Place{address, 0, nullptr}, BlockRecord(kNeverRecord), 0, false};
+  const uint32_t tag = registry().tag_of(address);
+  if (is_of_slab(tag)) {
+    const Reservation& home = *registry().find(address);
+    found.place = place_of(home, home.offset_of(address), tag_class(tag));
+    found.record = require_sound(found.place, address == home.base, claim);
+    found.size = found.record.size();
+    found.ours = true;
+    return found;
+  }
+  if (find_huge(block, &found.record, &found.place.bytes)) {
+    found.size = require_sound_huge(block, found.record, found.place.bytes, claim);
+    found.ours = true;
+  }
+  return found;
+}
+
+// True when the block serves a new size where it is: the class fits, or too little would be saved.
+bool resize_in_place(const Found& found, void* block, size_t size) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const bool huge = found.place.record == nullptr;
+  const size_t needed = size + (huge ? 2 : 1) * kCanaryBytes;
+  const bool fits = needed <= found.place.bytes && (size >= found.size || size > found.size / 2);
+  if (!fits) return false;
+  if (huge) {
+    const size_t slack = found.place.bytes - size;
+    if (slack > kLargeMax) return false;
+    store_unaligned(address + found.size, 0);
+    store_unaligned(address + size, canary_at(address + size));
+    const Inside inside;
+    return huge_blocks().set_record(
+        block, BlockRecord(slack, found.record.origin(), found.record.alignment_shift()));
+  }
+  // The program must not find the old canary in what it got.
+  write_seam(seam_of(address, found.size, found.place.bytes), 0);
+  write_canaries(address, size, found.place.bytes);
+  store_record(found.place,
+               BlockRecord(size, found.record.origin(), found.record.alignment_shift()));
+  return true;
+}
+
+// A huge block's pages move, its contents with them; nullptr when they must be copied.
+void* move_huge(const Found& found, void* block, size_t size) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const bool movable = found.place.record == nullptr && size > kLargeMax &&
+                       registry().find(address) == nullptr;
+  if (!movable) return nullptr;
+  store_unaligned(address + found.size, 0);
+  void* moved;
+  {
+    const Inside inside;
+    moved = huge_blocks().resize(block, Bytes(size + 2 * kCanaryBytes));
+  }
+  const size_t alignment = size_t{1} << found.record.alignment_shift();
+  if (moved != nullptr) return arm(moved, size, found.record.origin(), alignment);
+  store_unaligned(address + found.size, canary_at(address + found.size));
+  return nullptr;
+}
+
+}  // namespace
+
+void deallocate(void* block, Origin origin) {
+  deallocate_claimed(block, Claim{kAnySize, 0, origin});
+}
+
+void deallocate_sized(void* block, size_t size, Origin origin) {
+  deallocate_claimed(block, Claim{size, 0, origin});
+}
+
+void deallocate_aligned(void* block, size_t size, size_t alignment, Origin origin) {
+  deallocate_claimed(block, Claim{size, alignment, origin});
+}
+
+void* reallocate(void* block, size_t size) {
+  if (block == nullptr) return allocate(size, Origin::kMalloc);
+  if (size == 0) {
+    deallocate(block, Origin::kMalloc);
+    return nullptr;
+  }
+  if (size > PTRDIFF_MAX - 2 * kCanaryBytes) return nullptr;
+  const Found found = find_sound(block, Origin::kMalloc);
+  // libc's, or nobody's.
+  if (!found.ours) return heap::reallocate(block, size);
+  if (resize_in_place(found, block, size)) return block;
+  void* moved = move_huge(found, block, size);
+  if (moved != nullptr) return moved;
+  moved = allocate(size, Origin::kMalloc);
+  if (moved == nullptr) return size <= found.size ? block : nullptr;
+  memcpy(moved, block, found.size < size ? found.size : size);
+  deallocate(block, Origin::kMalloc);
+  return moved;
+}
+
+size_t usable_size(void* block) {
+  if (block == nullptr) return 0;
+  const Found found = find_sound(block, Origin::kAny);
+  return found.ours ? found.size : heap::usable_size(block);
+}
+
+}  // namespace hakmem::hardened

@@ -1,0 +1,54 @@
+#include "superslab/canary.h"
+
+#include <string.h>
+
+#include "os/process.h"
+#include "superslab/block_record.h"
+#include "superslab/randomness.h"
+
+namespace hakmem {
+
+constinit uint64_t g_canary_secret = 0;
+
+void make_canary_secret() {
+  seed_randomness();
+  g_canary_secret = os::random_bits();
+}
+
+namespace {
+
+// The word in front of a slab, of whose slot nobody may have taken care: its last slab left what may have been
+// the middle of a block, and who has acquired it may not have come to prepare it. Whoever comes to that is not
+// disturbed; and where the word was a live block's canary, and somebody wrote over it, zero is no canary.
+void settle_word_before(uintptr_t base, const Reservation& home) {
+  if (base == home.base) return;  // a guard lies there
+  const uintptr_t word = base - kCanaryBytes;
+  uint64_t found = load_word(word);
+  if (found == 0 || found == canary_at(word)) return;
+  // relaxed: a word that somebody else has written is sound already.
+  __atomic_compare_exchange_n(reinterpret_cast<uint64_t*>(word), &found, 0, false, __ATOMIC_RELAXED,
+                              __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+void prepare_blocks(const Slab& slab, bool zero) {
+  const ClassIndex c = slab.class_index();
+  const size_t bytes = size_t{slab.slots} << kSlotShift;
+  const Reservation& home = *registry().find(slab.base);
+  settle_word_before(slab.base, home);
+  // Not the last word: the block behind it may look at it.
+  const uintptr_t last = slab.base + bytes - kCanaryBytes;
+  if (!zero) store_word(last, 0);
+  if (c.count() < kTinyClasses) {
+    if (!zero) memset(reinterpret_cast<void*>(slab.base), 0, bytes - kCanaryBytes);
+    return;
+  }
+  // What the records of a slab that lay here say of zeroed blocks holds no more.
+  for (uint32_t i = 0; i < slab.blocks; ++i) {
+    home.record_at(home.offset_of(slab.base), i).store(kNeverRecord, std::memory_order_relaxed);
+    if (!zero) store_word(slab.block_address(i + 1) - kCanaryBytes, 0);
+  }
+}
+
+}  // namespace hakmem

@@ -1,0 +1,46 @@
+// superslab/canary.h: words that a linear overflow cannot pass unseen. Hardened flavour only.
+//
+// Responsibility  The value of a canary at an address; the words that separate blocks.
+// Contract        The last word of each block, of each slab and of each slot without a slab is the
+//                 canary of its address, or zero where no block was handed out since its page was
+//                 fresh. Not a byte of a canary is zero: the terminator of a text that is one byte too
+//                 long is seen. Blocks up to kTinyMax that are not live read as zero before that word.
+// Observable      Nothing.
+// Composable      registry. Used by pool (a new slab), hardened.
+#pragma once
+
+#include "superslab/registry.h"
+
+namespace hakmem {
+
+inline constexpr size_t kCanaryBytes = sizeof(uint64_t);
+
+// sync: none. Written before the first block exists.
+extern uint64_t g_canary_secret;
+
+// Once, while there is one thread.
+void make_canary_secret();
+
+inline uint64_t canary_at(uintptr_t word) {
+  // The product spreads the address over all bytes; Knuth's multiplier.
+  return ((word ^ g_canary_secret) * 0x9e3779b97f4a7c15u) | 0x0101010101010101u;
+}
+
+// A word between two blocks may be looked at by one's thread while the other's writes it.
+// sync: canary. relaxed: any value it ever has is one that the reader accepts.
+inline uint64_t load_word(uintptr_t word) {
+  return __atomic_load_n(reinterpret_cast<const uint64_t*>(word), __ATOMIC_RELAXED);
+}
+inline void store_word(uintptr_t word, uint64_t value) {
+  __atomic_store_n(reinterpret_cast<uint64_t*>(word), value, __ATOMIC_RELAXED);
+}
+
+inline bool end_word_is_sound(uintptr_t word) {
+  const uint64_t value = load_word(word);
+  return value == canary_at(word) || value == 0;
+}
+
+// What the contract says of a slab that nobody has had a block of; `zero`: it reads as zero.
+void prepare_blocks(const Slab& slab, bool zero);
+
+}  // namespace hakmem

@@ -1,0 +1,52 @@
+#include "front/quarantine.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace hakmem {
+namespace {
+
+void* block(size_t number) { return reinterpret_cast<void*>(number * 16); }
+
+TEST(Quarantine, EveryBlockLeavesOnceAndNoneBeforeTheQueueIsFull) {
+  for (uint32_t c = 0; c < kFirstLargeClass; ++c) {
+    Quarantine quarantine(c);
+    const size_t half = quarantine_layout::half_entries(c);
+    std::set<void*> left;
+    const size_t count = 100 * half;
+    for (size_t i = 1; i <= count; ++i) {
+      void* leaving = quarantine.replace(ClassIndex(c), block(i));
+      if (leaving == nullptr) continue;
+      ASSERT_TRUE(left.insert(leaving).second);
+      ASSERT_LE(reinterpret_cast<size_t>(leaving) / 16 + half, i);
+    }
+    quarantine.take_all([&](void* rest) { ASSERT_TRUE(left.insert(rest).second); });
+    ASSERT_EQ(left.size(), count);
+  }
+}
+
+TEST(Quarantine, LeavesInAnOrderThatTheSeedDecides) {
+  const ClassIndex c(3);
+  Quarantine first(1);
+  Quarantine second(2);
+  int different = 0;
+  for (size_t i = 1; i <= 1000; ++i) {
+    different += first.replace(c, block(i)) != second.replace(c, block(i)) ? 1 : 0;
+  }
+  EXPECT_GT(different, 500);
+}
+
+TEST(Quarantine, ClassesDoNotShare) {
+  Quarantine quarantine(7);
+  for (size_t i = 1; i <= 1000; ++i) {
+    const uint32_t c = static_cast<uint32_t>(i % kFirstLargeClass);
+    void* leaving = quarantine.replace(ClassIndex(c), block(i));
+    if (leaving != nullptr) {
+      ASSERT_EQ(reinterpret_cast<size_t>(leaving) / 16 % kFirstLargeClass, c);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hakmem
