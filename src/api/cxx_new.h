@@ -14,6 +14,7 @@
 #include <new>
 
 #include "superslab/block_record.h"
+#include "api/hot.h"
 
 #define HAK_PUBLIC [[gnu::visibility("default")]]
 #define HAK_HIDDEN [[gnu::visibility("hidden")]]
@@ -31,11 +32,11 @@ HAK_PUBLIC void public_delete_aligned(void*, std::align_val_t) noexcept __asm__(
 HAK_PUBLIC void public_delete_array_aligned(void*, std::align_val_t) noexcept __asm__(
     "_ZdaPvSt11align_val_t");
 
-HAK_HIDDEN void* hakmem_own_new(size_t size);
+HAK_HIDDEN HAK_HOT void* hakmem_own_new(size_t size);
 HAK_HIDDEN void* hakmem_own_new_array(size_t size);
 HAK_HIDDEN void* hakmem_own_new_aligned(size_t size, std::align_val_t alignment);
 HAK_HIDDEN void* hakmem_own_new_array_aligned(size_t size, std::align_val_t alignment);
-HAK_HIDDEN void hakmem_own_delete(void* block) noexcept;
+HAK_HIDDEN HAK_HOT void hakmem_own_delete(void* block) noexcept;
 HAK_HIDDEN void hakmem_own_delete_array(void* block) noexcept;
 HAK_HIDDEN void hakmem_own_delete_aligned(void* block, std::align_val_t alignment) noexcept;
 HAK_HIDDEN void hakmem_own_delete_array_aligned(void* block, std::align_val_t alignment) noexcept;

@@ -4,15 +4,16 @@
 #include "base/bits.h"
 #include "os/process.h"
 #include "api/entry.h"
+#include "api/hot.h"
 
 #define HAK_EXPORT extern "C" [[gnu::visibility("default")]]
 
 namespace api = hakmem::api;
 using hakmem::is_power_of_two;
 
-HAK_EXPORT void* malloc(size_t size) noexcept { return api::allocate(size); }
+HAK_EXPORT HAK_HOT void* malloc(size_t size) noexcept { return api::allocate(size); }
 
-HAK_EXPORT void free(void* block) noexcept { api::deallocate(block); }
+HAK_EXPORT HAK_HOT void free(void* block) noexcept { api::deallocate(block); }
 
 HAK_EXPORT void cfree(void* block) noexcept { api::deallocate(block); }
 
