@@ -86,6 +86,7 @@ bool takes_over() {
 }
 
 void start_if_wanted() {
+  if (pool().take_notice()) takes_over();
   if (g_state.load(std::memory_order_relaxed) != kWanted) return;
   if (os::has_blocked_signals() && g_patience.load(std::memory_order_relaxed) != 0) {
     g_patience.fetch_sub(1, std::memory_order_relaxed);

@@ -1,8 +1,8 @@
 // heap/scavenger.h: the thread that gives memory back while the program sleeps.
 //
 // Responsibility  Do the upkeep of a process whose threads may never call malloc again.
-// Contract        HAKMEM_SCAVENGER=auto: started by a tick, once two threads have caches and the heap is
-//                 of some size; on: by the first tick; off: never. Never in a process in seccomp mode.
+// Contract        HAKMEM_SCAVENGER=auto: started by a tick, or when 16 MiB changed hands since the last
+//                 look, once two threads have caches and the heap is of some size; on: by the first tick; off: never. Never in a process in seccomp mode.
 //                 One thread with every signal blocked that never allocates and has no cache. While it
 //                 runs, ticks leave the upkeep to it. When nothing is left to do it sleeps until a tick
 //                 wakes it. The child of a fork has none until it needs one of its own.
@@ -15,7 +15,8 @@ namespace hakmem::scavenger {
 // At a tick, with Inside. False when the upkeep is the caller's.
 bool takes_over();
 
-// After a slow path, without Inside: starting a thread allocates.
+// After a slow path, without Inside: starting a thread allocates. Where the pool has a notice it is considered
+// as at a tick.
 void start_if_wanted();
 
 bool runs();

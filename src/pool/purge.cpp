@@ -13,8 +13,7 @@ constexpr uint64_t kNoDeadline = UINT64_MAX;
 constexpr Milliseconds kRefusalPause{1000};
 // Small heaps keep what they have for the decay time: 16 MiB.
 constexpr uint32_t kEmptySlotsFloor = (16u << 20) >> kSlotShift;
-// As many slots released without an acquire between: the program gives up what it has, and little of it
-// will come back.
+// Of a program that has released more slots in a row than it still has: little will come back.
 constexpr uint32_t kDrainingShare = 4;
 
 // Runs of ones in `mask`, each purged by one call. Returns the slots the system took back.
@@ -62,7 +61,8 @@ SlotCount SharedPool::empty_slots_max() const {
   const size_t spare = memory_limit().spare(Bytes(in_use) + memory_limit().huge()).count() >> kSlotShift;
   size_t most = UINT32_MAX - kSlotsPerSuperSlab;
   if (config().decay_ms != Decay::kNever) {
-    const bool draining = releases_in_row_ > kEmptySlotsFloor;
+    const bool draining =
+        releases_in_row_ > kEmptySlotsFloor && releases_in_row_ > active_slots().count();
     const uint32_t share = draining ? active_slots().count() / kDrainingShare : active_slots().count();
     const uint32_t floor = draining ? kEmptySlotsFloor / kDrainingShare : kEmptySlotsFloor;
     most = share > floor ? share : floor;

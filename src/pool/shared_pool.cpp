@@ -12,6 +12,8 @@ namespace {
 
 constinit SharedPool g_pool;
 
+constexpr uint32_t kSlotsPerNotice = (16u << 20) >> kSlotShift;
+
 }  // namespace
 
 SharedPool& pool() { return g_pool; }
@@ -144,6 +146,7 @@ bool SharedPool::claim(const Run& run) {
   if (unused != 0) run.super->move(PoolKey(), unused, SlotState::kUnused, SlotState::kActive);
   if (empty != 0) run.super->move(PoolKey(), empty, SlotState::kEmpty, SlotState::kActive);
   count_slots(0u - static_cast<uint32_t>(std::popcount(empty)), run.slots);
+  note_moved(run.slots);
   run.super->refused_purge = false;
   reindex(run.super);
   return empty == 0;
@@ -153,6 +156,7 @@ void SharedPool::give_back(SuperSlab* super, uint32_t mask) {
   super->move(PoolKey(), mask, SlotState::kActive, SlotState::kEmpty);
   const uint32_t slots = static_cast<uint32_t>(std::popcount(mask));
   count_slots(slots, 0u - slots);
+  note_moved(slots);
   if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
   reindex(super);
 }
@@ -283,6 +287,14 @@ void SharedPool::repair_in_child() {
 Bytes SharedPool::used() const {
   const uint32_t slots = active_slots().count() + empty_slots().count();
   return Bytes(size_t{slots} << kSlotShift) + memory_limit().huge();
+}
+
+// Under lock_.
+void SharedPool::note_moved(uint32_t slots) {
+  slots_since_notice_ += slots;
+  if (slots_since_notice_ < kSlotsPerNotice) return;
+  slots_since_notice_ = 0;
+  notice_.store(true, std::memory_order_relaxed);
 }
 
 // Under lock_. Adds; what goes away is added as a number that wraps.

@@ -106,6 +106,12 @@ class SharedPool {
 
   PoolStats stats();
   const PoolCounters& counters() const { return counters_; }
+  // True once after each 16 MiB of slots that were taken or given back: much can change between two ticks.
+  bool take_notice() {
+    if (!notice_.load(std::memory_order_relaxed)) [[likely]] return false;
+    notice_.store(false, std::memory_order_relaxed);
+    return true;
+  }
   // ACTIVE or EMPTY, and huge blocks: what the process has of memory.
   Bytes used() const;
   // From counts alone: what it costs does not depend on the heap.
@@ -164,6 +170,7 @@ class SharedPool {
   SlotCount empty_slots() const { return SlotCount(empty_slots_.load(std::memory_order_relaxed)); }
   SlotCount active_slots() const { return SlotCount(active_slots_.load(std::memory_order_relaxed)); }
   void count_slots(uint32_t empty, uint32_t active);
+  void note_moved(uint32_t slots);
   SlotCount empty_slots_max() const;
   void purge_surplus();
 
@@ -182,11 +189,14 @@ class SharedPool {
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;
+  uint32_t slots_since_notice_ = 0;
   uint32_t releases_in_row_ = 0;  // without an acquire between
   PoolCounters counters_;
   // Written under lock_; relaxed for others, who want to know how much there is.
   std::atomic<uint32_t> empty_slots_{0};
   std::atomic<uint32_t> active_slots_{0};
+  // relaxed: a hint.
+  std::atomic<bool> notice_{false};
   // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.
   std::atomic<uint64_t> next_decay_ms_{0};
 };
