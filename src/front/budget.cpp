@@ -3,6 +3,7 @@
 #include "config/config.h"
 #include "superslab/registry.h"
 #include "pool/memory_limit.h"
+#include "front/cache_list.h"
 
 namespace hakmem {
 
@@ -10,7 +11,9 @@ namespace {
 
 constinit Budget g_budget;
 
-constexpr Bytes kAutomaticMin = mib(32);
+// For each running thread, of so many at most: their stacks swing one against the other.
+constexpr size_t kAutomaticPerThread = size_t{32} << 20;
+constexpr uint32_t kAutomaticThreadsMax = 4;
 constexpr size_t kAutomaticShare = 16;
 
 }  // namespace
@@ -20,7 +23,10 @@ Budget& budget() { return g_budget; }
 Bytes Budget::limit() {
   if (const uint64_t fixed = config().cache_limit_bytes; fixed != 0) return Bytes(fixed);
   const Bytes share{registry().committed().count() / kAutomaticShare};
-  const Bytes wanted = share < kAutomaticMin ? kAutomaticMin : share;
+  uint32_t threads = cache_list().count() - cache_list().parked();
+  if (threads > kAutomaticThreadsMax) threads = kAutomaticThreadsMax;
+  const Bytes least{(threads == 0 ? 1 : threads) * kAutomaticPerThread};
+  const Bytes wanted = share < least ? least : share;
   const Bytes most{memory_limit().limit().count() / kAutomaticShare};
   return wanted < most ? wanted : most;
 }

@@ -22,7 +22,8 @@ class Budget {
   void hand_back(Bytes size);
 
   Bytes granted() const { return Bytes(granted_.load(std::memory_order_relaxed)); }
-  // HAKMEM_CACHE_LIMIT, or max(32 MiB, a sixteenth of what is committed), and at most a
+  // HAKMEM_CACHE_LIMIT, or 32 MiB for each thread that runs, of four at most, or a sixteenth
+  // of what is committed, whichever is more; and at most a
   // sixteenth of the process's limit.
   static Bytes limit();
 
