@@ -1,5 +1,6 @@
 #include "bench.h"
 
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "ceiling.h"

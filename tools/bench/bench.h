@@ -6,9 +6,12 @@
 // Composable      Used by main.cpp. A further subcommand is a further declaration in bench.cpp.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::bench {
 

@@ -1,5 +1,7 @@
 #include "ceiling_options.h"
 
+#include <CLI/CLI.hpp>
+
 namespace hakmem::bench {
 namespace {
 

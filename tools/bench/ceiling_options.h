@@ -7,10 +7,13 @@
 // Composable      Knows nothing of measuring.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::bench {
 

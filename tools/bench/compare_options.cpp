@@ -1,5 +1,6 @@
 #include "compare_options.h"
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
 #include <functional>

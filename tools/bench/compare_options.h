@@ -7,12 +7,15 @@
 // Composable      Knows nothing of measuring.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "samples.h"
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::bench {
 

@@ -1,5 +1,6 @@
 #include "scale_options.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 namespace hakmem::bench {

@@ -7,10 +7,13 @@
 // Composable      Knows nothing of measuring.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::bench {
 

@@ -1,8 +1,11 @@
 // tools/live/commands.h: one declaration a command; each adds its options to `app`, see live.h.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::tools {
 

@@ -1,4 +1,5 @@
 // hakmem explain: every option, its value, where it came from, and what was ignored.
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 

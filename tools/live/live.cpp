@@ -1,5 +1,7 @@
 #include "live.h"
 
+#include <CLI/CLI.hpp>
+
 #include "commands.h"
 
 namespace hakmem::tools {

@@ -1,8 +1,11 @@
 // tools/live/live.h: the commands that look at running processes.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::tools {
 

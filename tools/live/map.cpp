@@ -1,4 +1,5 @@
 // hakmem map: every SuperSlab and slot, and which classes waste most.
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // hakmem ps, hakmem purge: which processes use hakmem; give back what they can.
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/stat.h>

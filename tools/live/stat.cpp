@@ -1,5 +1,6 @@
 #include "stat.h"
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // hakmem top: the figures of a process as they change.
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/ioctl.h>

@@ -1,4 +1,5 @@
 // hakmem verify: is the malloc of a program or process really hakmem's, and if not, why not.
+#include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>

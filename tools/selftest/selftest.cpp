@@ -1,5 +1,6 @@
 #include "selftest.h"
 
+#include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>

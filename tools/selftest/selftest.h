@@ -7,11 +7,14 @@
 // Composable      crimes, installation. Used by main.cpp.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace hakmem::selftest {
 
