@@ -201,19 +201,48 @@ void ThreadCache::set_fence(ClassIndex c, uint32_t entry) {
   state.bottom[entry] = nullptr;
 }
 
-// The thread goes on, and so its places stay.
+// All blocks go home under one lock; the thread goes on, and so the places stay.
+void ThreadCache::empty_stacks() {
+  Slab* released = nullptr;
+  bool stale = false;
+  {
+    os::LockGuard guard(lock_);
+    for (uint32_t i = 0; i < kClasses; ++i) {
+      const ClassIndex c(i);
+      if (classes_[i].bottom == nullptr) continue;
+      const uint32_t entries = depth(c);
+      if (entries > room(c)) [[unlikely]] {
+        stale = true;
+        continue;
+      }
+      lift_fence(c);
+      if (entries != 0) {
+        put_blocks_locked(classes_[i].bottom + 1, entries, &released);
+        note_flushed(c, 0);
+      }
+      reset_capacity(c);
+    }
+  }
+  release_chain(released);
+  for (uint32_t i = 0; stale && i < kClasses; ++i) empty_stack_of(ClassIndex(i));
+}
+
 void ThreadCache::empty_stack_of(ClassIndex c) {
-  ClassState& state = state_of(c);
-  if (state.bottom == nullptr) return;
+  if (state_of(c).bottom == nullptr) return;
   mend(c);
   flush(c, 0);
-  set_depth(c, 0);
+  reset_capacity(c);
+}
+
+// Of an empty stack, to what every thread gets.
+void ThreadCache::reset_capacity(ClassIndex c) {
+  ClassState& state = state_of(c);
   state.flushed = false;
   lift_tripwire(c);
-  const uint32_t wanted = state.capacity < short_entries(c) ? state.capacity : short_entries(c);
-  budget().hand_back(granted_for(c, state.capacity) - granted_for(c, wanted));
+  if (state.capacity <= short_entries(c)) return;
+  budget().hand_back(granted_for(c, state.capacity));
   stats_.budget_atomics.add(1);
-  set_capacity(c, wanted);
+  set_capacity(c, short_entries(c));
 }
 
 // The thread has left, and what it may have been interrupted in.

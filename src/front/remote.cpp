@@ -212,11 +212,7 @@ void ThreadCache::keep_strays(Message* message, Slab** released) {
       message->blocks[strays++] = block;
       continue;
     }
-    Slab* slab = slab_of_mine(block);
-    if (put_into(slab, block)) {
-      slab->next = *released;
-      *released = slab;
-    }
+    put_blocks_locked(&block, 1, released);
   }
   message->count = strays;
 }

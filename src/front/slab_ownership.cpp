@@ -8,7 +8,7 @@ namespace hakmem {
 namespace {
 
 // How far ahead records are fetched: a flush meets another slab with almost every block.
-constexpr uint32_t kPrefetchAhead = 8;
+constexpr ptrdiff_t kPrefetchAhead = 8;
 
 [[noreturn]] void report_wrong_tag(uint32_t tag, const void* block) {
   if (tag == kUnusedTag) report_misuse(Misuse::kReleasedFree, block);
@@ -23,24 +23,41 @@ void ThreadCache::put_blocks(void** blocks, uint32_t count) {
   Slab* released = nullptr;
   {
     os::LockGuard guard(lock_);
-    Slab* slab = nullptr;  // the last block's: often the next one's too
-    for (uint32_t i = 0; i < count; ++i) {
-      if (i + kPrefetchAhead < count) {
-        const uintptr_t later = reinterpret_cast<uintptr_t>(blocks[i + kPrefetchAhead]);
-        if (registry().primary().holds(later)) __builtin_prefetch(registry().slot_of(later), 1);
-      }
-      if (!is_block(blocks[i])) [[unlikely]] continue;  // where a stale top left a gap
-      if (slab == nullptr || !slab->covers(reinterpret_cast<uintptr_t>(blocks[i]))) {
-        slab = slab_of_mine(blocks[i]);
-      }
-      if (put_into(slab, blocks[i])) {
-        slab->next = released;
-        released = slab;
-        slab = nullptr;
-      }
-    }
+    put_blocks_locked(blocks, count, &released);
   }
   release_chain(released);
+}
+
+// Under lock(). Slabs that are to be released once the lock is free go in front of `released`.
+void ThreadCache::put_blocks_locked(void** blocks, uint32_t count, Slab** released) {
+  void** const end = blocks + count;
+  while (blocks != end) {
+    if (!is_block(*blocks)) [[unlikely]] {  // where a stale top left a gap
+      ++blocks;
+      continue;
+    }
+    Slab* slab = slab_of_mine(*blocks);
+    blocks = put_run(slab, blocks, end);
+    if (!after_put(slab)) continue;
+    slab->next = *released;
+    *released = slab;
+  }
+}
+
+// Under lock(). The first block lies in this slab; puts it and those right behind it that do so too, and
+// returns where that ends.
+void** ThreadCache::put_run(Slab* slab, void** blocks, void** end) {
+  BlockPutter putter(slab);
+  do {
+    if (end - blocks > kPrefetchAhead && !putter.covers(blocks[kPrefetchAhead])) {
+      const uintptr_t later = reinterpret_cast<uintptr_t>(blocks[kPrefetchAhead]);
+      if (registry().primary().holds(later)) __builtin_prefetch(registry().slot_of(later), 1);
+    }
+    const uint32_t index = putter.index_of(*blocks);
+    if (index == kNoBlock) report_misuse(Misuse::kInteriorFree, *blocks);
+    if (!putter.put(index)) report_misuse(Misuse::kDoubleFree, *blocks);
+  } while (++blocks != end && putter.covers(*blocks));
+  return blocks;
 }
 
 // Under lock(). The block must lie in a slab of this cache.
@@ -52,16 +69,8 @@ Slab* ThreadCache::slab_of_mine(const void* block) const {
   return home->slot_at(home->offset_of(address)).head();
 }
 
-// Under lock(). True when the slab is detached and to be released once the lock is free.
-bool ThreadCache::put_into(Slab* slab, void* block) {
-  const uint32_t index = block_starting_at(*slab, reinterpret_cast<uintptr_t>(block));
-  if (index == kNoBlock) report_misuse(Misuse::kInteriorFree, block);
-  if (!put_block(*slab, index)) report_misuse(Misuse::kDoubleFree, block);
-  return after_put(slab);
-}
-
-// Under lock(), the slab has a free block more. One wholly free slab of each class stays for the next
-// refill; true when this one does not.
+// Under lock(), the slab has free blocks more. One wholly free slab of each class stays for the next
+// refill; true when this one does not: it is detached, and to be released once the lock is free.
 bool ThreadCache::after_put(Slab* slab) {
   if (slab->blocks != 1) {
     if (!slab->listed) list(slab, false);
@@ -130,11 +139,7 @@ bool ThreadCache::return_block(void* block) {
     os::LockGuard guard(lock_);
     const uint32_t block_tag = registry().tag_of_acquire(reinterpret_cast<uintptr_t>(block));
     if (tag_owner(block_tag) != id_) return false;
-    Slab* slab = slab_of_mine(block);
-    if (put_into(slab, block)) {
-      slab->next = nullptr;
-      released = slab;
-    }
+    put_blocks_locked(&block, 1, &released);
   }
   release_chain(released);
   return true;
@@ -175,8 +180,7 @@ void ThreadCache::set_parked(bool parked) {
   parked_.store(parked, std::memory_order_seq_cst);
   stats_.parked_atomics.add(1);
   for (uint32_t i = 0; i < kClasses; ++i) {
-    int32_t listed = 0;
-    for (const Slab* slab = classes_[i].slabs.first(); slab != nullptr; slab = slab->next) ++listed;
+    const int32_t listed = static_cast<int32_t>(classes_[i].slabs.count());
     if (listed != 0) note_adoptable(ClassIndex(i), parked ? listed : -listed);
   }
 }

@@ -180,14 +180,18 @@ void ThreadCache::put_on_stack(ClassIndex c, void* block) {
 // Returns all but the `keep` youngest entries to their slabs.
 void ThreadCache::flush(ClassIndex c, uint32_t keep) {
   lift_fence(c);
-  ClassState& state = state_of(c);
   const uint32_t entries = depth(c);
   if (entries <= keep) return;
   const uint32_t going = entries - keep;
-  void** first = state.bottom + 1;
+  void** first = state_of(c).bottom + 1;
   put_blocks(first, going);
   memmove(first, first + going, keep * sizeof(void*));
-  set_depth(c, keep);
+  note_flushed(c, keep);
+}
+
+void ThreadCache::note_flushed(ClassIndex c, uint32_t kept) {
+  ClassState& state = state_of(c);
+  set_depth(c, kept);
   state.flushed = true;
   state.refills_in_row = 0;
   stats_.flushes.add(1);
@@ -197,7 +201,7 @@ void ThreadCache::give_up_blocks() {
   empty_quarantine();
   send_all();
   return_strays(drain_inbox(true));
-  for (uint32_t i = 0; i < kClasses; ++i) empty_stack_of(ClassIndex(i));
+  empty_stacks();
 }
 
 void ThreadCache::trim() {

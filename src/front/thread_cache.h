@@ -227,12 +227,14 @@ class ThreadCache : public CacheFront {
   uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
   void put_on_stack(ClassIndex c, void* block);
   void flush(ClassIndex c, uint32_t keep);
+  void note_flushed(ClassIndex c, uint32_t kept);
   void give_up_blocks();
 
   // slab_ownership.cpp: blocks come home, slabs come and go.
   void put_blocks(void** blocks, uint32_t count);
+  void put_blocks_locked(void** blocks, uint32_t count, Slab** released);
+  static void** put_run(Slab* slab, void** blocks, void** end);
   Slab* slab_of_mine(const void* block) const;
-  bool put_into(Slab* slab, void* block);
   bool after_put(Slab* slab);
   void list(Slab* slab, bool in_front);
   void unlist(Slab* slab);
@@ -267,7 +269,9 @@ class ThreadCache : public CacheFront {
   void lift_fence(ClassIndex c);
   void set_tripwire(ClassIndex c, uint32_t entries);
   void lift_tripwire(ClassIndex c);
+  void empty_stacks();
   void empty_stack_of(ClassIndex c);
+  void reset_capacity(ClassIndex c);
   void drop_stack(ClassIndex c);
 
   // remote.cpp: messages.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <bit>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -52,6 +53,19 @@ bool may_lock_memory() {
   constexpr rlim_t kKernelDefault = rlim_t{8} << 20;
   const rlim_t limit = soft_limit(RLIMIT_MEMLOCK);
   return limit != RLIM_INFINITY && limit > kKernelDefault;
+}
+
+uint32_t cpu_count() {
+  // relaxed: whoever finds 0 counts for itself, and finds the same.
+  static constinit std::atomic<uint32_t> known{0};
+  uint32_t count = known.load(std::memory_order_relaxed);
+  if (count != 0) return count;
+  uint64_t mask[1024 / 64] = {};  // what a kernel with more CPUs refuses
+  const long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof mask, reinterpret_cast<long>(mask));
+  for (long word = 0; word < bytes / 8; ++word) count += static_cast<uint32_t>(std::popcount(mask[word]));
+  if (count == 0) count = 1;
+  known.store(count, std::memory_order_relaxed);
+  return count;
 }
 
 Milliseconds now_coarse() {

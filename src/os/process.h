@@ -26,6 +26,9 @@ Bytes address_space_limit();
 // True when a finite RLIMIT_MEMLOCK above the kernel's default says that this process locks memory.
 bool may_lock_memory();
 
+// CPUs that the first caller may run on; at least 1.
+uint32_t cpu_count();
+
 Milliseconds now_coarse();
 
 // For deadlines of less than a clock tick.

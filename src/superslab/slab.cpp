@@ -16,19 +16,19 @@ uint32_t take_blocks(Slab& slab, void** end, uint32_t want) {
     uint64_t bits = slab.bitmap[word];
     const uintptr_t first = slab.base + size_t{word} * 64 * size;
     const uint64_t above = kHardened ? ~uint64_t{0} << random_below(64) : ~uint64_t{0};
-    while (bits != 0 && taken < want) {
-      const uint64_t candidates = (bits & above) != 0 ? bits & above : bits;
+    for (; bits != 0 && taken < want; ++taken) {
+      uint64_t candidates = bits;
+      if (kHardened && (bits & above) != 0) candidates &= above;
       const uint32_t bit = static_cast<uint32_t>(std::countr_zero(candidates));
-      bits &= ~(uint64_t{1} << bit);
-      ++taken;
-      end[-static_cast<ptrdiff_t>(taken)] = reinterpret_cast<void*>(first + bit * size);
+      bits ^= candidates & -candidates;
+      *--end = reinterpret_cast<void*>(first + bit * size);
       if (slab.has_purged_pages) [[unlikely]] forget_purged_pages(slab, word * 64 + bit);
     }
     slab.bitmap[word] = bits;
     if (++word == words) word = 0;
   }
   DCHECK(taken == want);
-  if constexpr (kHardened) shuffle(end - taken, taken);
+  if constexpr (kHardened) shuffle(end, taken);
   slab.free_count -= taken;
   return taken;
 }

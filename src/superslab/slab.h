@@ -50,13 +50,16 @@ static_assert(sizeof(Slab) == 64);
 
 inline constexpr uint32_t kNoBlock = UINT32_MAX;
 
+// Index of the block at `offset` in a slab of so many blocks, or kNoBlock when none starts there.
+inline uint32_t block_at_offset(const SizeClass& info, uint32_t blocks, size_t offset) {
+  const uint32_t index = block_index(info, offset);
+  if (index >= blocks || size_t{index} * info.block_bytes != offset) return kNoBlock;
+  return index;
+}
+
 // Index of the block that starts at `address`, or kNoBlock when none does.
 inline uint32_t block_starting_at(const Slab& slab, uintptr_t address) {
-  const SizeClass& info = class_info(slab.class_index());
-  const size_t offset = address - slab.base;
-  const uint32_t index = block_index(info, offset);
-  if (index >= slab.blocks || size_t{index} * info.block_bytes != offset) return kNoBlock;
-  return index;
+  return block_at_offset(class_info(slab.class_index()), slab.blocks, address - slab.base);
 }
 
 inline bool block_is_free(const Slab& slab, uint32_t index) {
@@ -67,15 +70,49 @@ inline bool block_is_free(const Slab& slab, uint32_t index) {
 // a stack filled this way gives it out first. Returns how many. Hardened flavour: any of them, in any order.
 uint32_t take_blocks(Slab& slab, void** end, uint32_t want);
 
+// Where a series of blocks is put without reading the record again for each of them.
+class BlockPutter {
+ public:
+  explicit BlockPutter(Slab* slab)
+      : slab_(slab),
+        bitmap_(slab->bitmap),
+        base_(slab->base),
+        bytes_(size_t{slab->slots} << kSlotShift),
+        info_(class_info(slab->class_index())),
+        blocks_(slab->blocks) {}
+  ~BlockPutter() { slab_->free_count += put_; }
+  BlockPutter(const BlockPutter&) = delete;
+  BlockPutter& operator=(const BlockPutter&) = delete;
+
+  bool covers(const void* block) const { return offset_of(block) < bytes_; }
+  // kNoBlock when no block starts there.
+  uint32_t index_of(const void* block) const {
+    return block_at_offset(info_, blocks_, offset_of(block));
+  }
+  // False when the block was free already; then nothing changed.
+  bool put(uint32_t index) {
+    uint64_t& word = bitmap_[index / 64];
+    const uint64_t bit = uint64_t{1} << (index % 64);
+    if ((word & bit) != 0) return false;
+    word |= bit;
+    ++put_;
+    return true;
+  }
+
+ private:
+  size_t offset_of(const void* block) const { return reinterpret_cast<uintptr_t>(block) - base_; }
+
+  Slab* const slab_;
+  uint64_t* const bitmap_;
+  const uintptr_t base_;
+  const size_t bytes_;
+  const SizeClass info_;
+  const uint32_t blocks_;
+  uint32_t put_ = 0;
+};
+
 // False when the block was free already (then nothing changed).
-inline bool put_block(Slab& slab, uint32_t index) {
-  uint64_t& word = slab.bitmap[index / 64];
-  const uint64_t bit = uint64_t{1} << (index % 64);
-  if ((word & bit) != 0) return false;
-  word |= bit;
-  ++slab.free_count;
-  return true;
-}
+inline bool put_block(Slab& slab, uint32_t index) { return BlockPutter(&slab).put(index); }
 
 uint32_t count_free_bits(const Slab& slab);
 

@@ -61,7 +61,7 @@ class ModelSlab {
     index %= info_.blocks;
     const bool was_free = free_[index];
     if (block_is_free(slab_, index) != was_free) return false;
-    if (put_block(slab_, index) == was_free) return false;
+    if (BlockPutter(&slab_).put(index) == was_free) return false;
     free_[index] = true;
     return agrees();
   }
