@@ -61,5 +61,5 @@ set(hakmem_judges ${PROJECT_SOURCE_DIR}/tools/bench)
 file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/unit/bench/*.cpp)
 hakmem_add_unit_test(test_bench unit "fmt::fmt-header-only;nlohmann_json::nlohmann_json" ${sources}
                      ${hakmem_judges}/statistics.cpp ${hakmem_judges}/samples.cpp ${hakmem_judges}/verdict.cpp
-                     ${hakmem_judges}/scale_table.cpp)
+                     ${hakmem_judges}/scale_table.cpp ${hakmem_judges}/callgrind_file.cpp)
 target_include_directories(test_bench PRIVATE ${PROJECT_SOURCE_DIR}/tools)

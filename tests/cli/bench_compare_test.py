@@ -102,6 +102,26 @@ class CompareTest(unittest.TestCase):
         self.assertIn("of 6 comparisons: 2 slower, 0 inconclusive, 2 equivalent (within 2 %), 2 faster", done.stdout)
         self.assertNotIn("\033", done.stdout + done.stderr)
 
+    @unittest.skipUnless(shutil.which("valgrind"), "needs valgrind")
+    def test_a_lost_row_is_profiled_for_the_page(self):
+        tiny = Path(ARGUMENTS.command).parent / "bench" / "tiny_hot"
+        shutil.copy(tiny, self.folder / "tiny_hot")
+        # BenchFast looks up no owner: it takes half the time.
+        self.suite(row("lost", program="tiny_hot", args=["1000000", "16", "1"]),
+                   row("won"))
+        self.figures("won", hakmem=100, weak=50)
+        shutil.copy(Path(ARGUMENTS.command).parent / "libhakmem-benchfast.so", self.libraries["weak"])
+        document, _ = self.measured("--rounds", "10", "--html", "out.html", against=("weak",))
+        self.assertEqual([p["row"] for p in document["loss_profiles"]], ["lost"])
+        profile = document["loss_profiles"][0]
+        self.assertEqual(profile["against"], "weak")
+        for who in ("hakmem", "other"):
+            self.assertNotIn("error", profile[who])
+            self.assertIn("malloc", [f["function"] for f in profile[who]["functions"]])
+            self.assertLess(sum(f["instructions"] for f in profile[who]["functions"]), profile[who]["instructions"] * 1.0001)
+        document, _ = self.measured("--rounds", "10", "--html", "out.html", "--no-profile", against=("weak",))
+        self.assertEqual(document["loss_profiles"], [])
+
     def test_noise_is_inconclusive(self):
         self.suite(row("speed"))
         self.figures("speed", 'n=$(wc -l < order); [ $((n % 2)) = 0 ] && hakmem=120 || hakmem=80', same=100)

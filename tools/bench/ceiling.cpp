@@ -8,6 +8,7 @@
 #include <random>
 
 #include "../installation.h"
+#include "callgrind.h"
 #include "child.h"
 #include "error.h"
 #include "instructions.h"

@@ -14,6 +14,7 @@
 #include "checks.h"
 #include "child.h"
 #include "error.h"
+#include "loss_profile.h"
 #include "output_file.h"
 #include "report.h"
 #include "session.h"
@@ -186,6 +187,9 @@ int run(const CompareOptions& options, const std::string& command_line) {
   const Interrupt interrupt;  // until the files are written
   Report report = measure(options, settings, selection, choice, folders);
   report.command = command_line;
+  if (html_file && !options.no_profile) {
+    report.loss_profiles = profile_losses(report.measurement, report.comparisons, folders);
+  }
   TextOptions text;
   text.all = options.all;
   text.gates = options.gates || options.fail_on_gate || !selection.checks.empty();

@@ -214,6 +214,8 @@ void declare_compare_options(CLI::App* command, CompareOptions* options) {
   command->add_option("--html", options->html, "the report as one self-contained page")
       ->type_name("FILE");
   command->add_flag("--all", options->all, "print every comparison, not each row's hardest");
+  command->add_flag("--no-profile", options->no_profile,
+                    "do not run lost rows once more under callgrind for the page");
   command->add_flag("--no-progress", options->no_progress, "no progress line on stderr");
   command->option_defaults()->group("Options");
 }

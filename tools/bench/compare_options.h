@@ -41,6 +41,7 @@ struct CompareOptions {
   std::filesystem::path json;
   std::filesystem::path html;
   bool all = false;
+  bool no_profile = false;
   bool no_progress = false;
 };
 

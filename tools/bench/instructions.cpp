@@ -2,13 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
-#include "child.h"
-
-extern char** environ;
+#include "callgrind.h"
 
 namespace hakmem::bench {
 namespace {
@@ -16,29 +13,12 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// valgrind is some fifty times slower, so a fiftieth of the row's operations takes about as long as
-// the row. More than 400 000 say no more: a refill's share is right to a hundredth of an instruction.
-constexpr unsigned long kSlowness = 50;
-constexpr unsigned long kOperationsMin = 1000;
-constexpr unsigned long kOperationsMax = 400'000;
-constexpr std::chrono::seconds kTimeout{300};
-
 struct Counted {
   unsigned long long instructions = 0;
   double operations = 0;
   std::string error;
   bool interrupted = false;
 };
-
-std::vector<std::string> environment_with(const Allocator& allocator,
-                                          const std::vector<std::string>& settings) {
-  std::vector<std::string> result = settings;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (std::string_view(*entry).rfind("LD_PRELOAD=", 0) != 0) result.emplace_back(*entry);
-  }
-  result.push_back("LD_PRELOAD=" + allocator.path.native());
-  return result;
-}
 
 // "==7== Collected : 7570063" on stderr, and the program's own line on stdout.
 Counted read_count(const ChildResult& child) {
@@ -57,27 +37,15 @@ Counted read_count(const ChildResult& child) {
   return counted;
 }
 
-Counted run_counted(const Row& row, const fs::path& program, unsigned long operations,
-                    const std::vector<std::string>& environment) {
-  std::vector<std::string> command = {
-      "valgrind",
-      "--tool=callgrind",
-      "--callgrind-out-file=/dev/null",
-      "--toggle-collect=malloc",
-      "--toggle-collect=calloc",
-      "--toggle-collect=free",
-      program.native(),
-      std::to_string(operations),
-  };
-  if (row.args.size() > 1) command.insert(command.end(), row.args.begin() + 1, row.args.end());
-  const ChildResult child = run_child(command, environment, kTimeout);
+Counted run_counted(const Row& row, const fs::path& program, const Allocator& allocator,
+                    unsigned long operations, const std::vector<std::string>& settings) {
+  const ChildResult child = run_under_callgrind(
+      row, program, allocator, operations,
+      {"--callgrind-out-file=/dev/null", "--toggle-collect=malloc", "--toggle-collect=calloc",
+       "--toggle-collect=free"},
+      settings);
   if (child.end == ChildResult::End::kInterrupted) return {0, 0, {}, true};
   return read_count(child);
-}
-
-unsigned long operations_of(const Row& row) {
-  const unsigned long own = row.args.empty() ? 0 : std::strtoul(row.args[0].c_str(), nullptr, 10);
-  return std::clamp(own / kSlowness, kOperationsMin, kOperationsMax);
 }
 
 // calloc counts its callocs, which have a free each; the others count both calls.
@@ -88,10 +56,9 @@ double operations_of_pair(const Row& row) { return row.program == "calloc" ? 1.0
 InstructionCount count_instructions(const Row& row, const fs::path& program,
                                     const Allocator& allocator,
                                     const std::vector<std::string>& settings) {
-  const std::vector<std::string> environment = environment_with(allocator, settings);
   Counted counted[2];
   for (unsigned i = 0; i < 2; ++i) {
-    counted[i] = run_counted(row, program, (i + 1) * operations_of(row), environment);
+    counted[i] = run_counted(row, program, allocator, (i + 1) * operations_under_valgrind(row), settings);
     if (counted[i].interrupted || !counted[i].error.empty()) {
       return {std::nullopt, counted[i].error, counted[i].interrupted};
     }
@@ -102,20 +69,6 @@ InstructionCount count_instructions(const Row& row, const fs::path& program,
   }
   const auto instructions = static_cast<double>(counted[1].instructions - counted[0].instructions);
   return {instructions / operations * operations_of_pair(row), {}, false};
-}
-
-bool valgrind_is_installed() {
-  const char* path = std::getenv("PATH");
-  const std::string folders = path != nullptr ? path : "/usr/bin:/bin";
-  for (std::size_t start = 0; start <= folders.size();) {
-    const std::size_t end = std::min(folders.find(':', start), folders.size());
-    std::error_code error;
-    if (fs::is_regular_file(fs::path(folders.substr(start, end - start)) / "valgrind", error)) {
-      return true;
-    }
-    start = end + 1;
-  }
-  return false;
 }
 
 }  // namespace hakmem::bench

@@ -6,7 +6,7 @@
 //                 divided by its pairs, so that start, warm-up and first touches drop out. For
 //                 one-threaded rows whose first argument is the number of operations.
 // Observable      The count, or why there is none.
-// Composable      Needs child.h. Throws nothing.
+// Composable      Needs callgrind.h. Throws nothing.
 #pragma once
 
 #include <filesystem>
@@ -28,7 +28,5 @@ struct InstructionCount {
 InstructionCount count_instructions(const Row& row, const std::filesystem::path& program,
                                     const Allocator& allocator,
                                     const std::vector<std::string>& settings);
-
-bool valgrind_is_installed();
 
 }  // namespace hakmem::bench

@@ -134,6 +134,7 @@ json json_report(const Report& report) {
                                  {"verdict", word(gate.verdict)},
                                  {"reason", gate.reason}});
   }
+  document["loss_profiles"] = report.loss_profiles;
   return document;
 }
 

@@ -28,6 +28,7 @@ struct Report {
   std::string started;  // ISO 8601, UTC
   std::string command;  // as it was typed, quoted for a shell
   std::vector<std::string> missing;
+  nlohmann::json loss_profiles = nlohmann::json::array();  // of loss_profile.h
 };
 
 struct TextOptions {

@@ -103,6 +103,27 @@ function showLosses(data) {
     })));
 }
 
+// Where the instructions of lost rows are, hakmem's beside those of the allocator that beat it most.
+function profileColumn(data, name, profile) {
+  if (profile.error) return element("figure", {}, element("figcaption", {}, allocatorKey(data, name)), element("p", {}, profile.error));
+  return element("figure", {},
+    element("figcaption", {}, allocatorKey(data, name), ` ${number(profile.instructions)} instructions, ` +
+      `${number(profile.system_calls)} system calls, ${number(profile.system_ns)} ns in the kernel for one operation`),
+    table(["function", "in", "instructions", "share"], profile.functions.map(({function: name_, object, instructions}) =>
+      [element("code", {}, name_), object, numeric(number(instructions)),
+       numeric(percentText(instructions / profile.instructions))])));
+}
+function showProfiles(data) {
+  if (!data.loss_profiles.length) return;
+  section("profiles", "Where the time goes in lost rows",
+    element("p", {}, "Each lost row once more under callgrind, with fewer operations; start and warm-up are included. " +
+      "Instructions are not time: a row with fewer of them that loses waits for memory, for the kernel, or for its own results."),
+    data.loss_profiles.map(profile => element("article", {class: "card"},
+      element("header", {}, element("h3", {}, element("a", {href: `#row-${profile.row}`}, profile.row))),
+      element("div", {class: "charts"}, profileColumn(data, "hakmem", profile.hakmem),
+              profileColumn(data, profile.against, profile.other)))));
+}
+
 const DOMAINS = {near: [1 / 1.18, 1.18], middle: [0.47, 2.12], all: null};
 function forestDomain(data) {
   if (DOMAINS[data.domain]) return DOMAINS[data.domain];
@@ -274,6 +295,7 @@ const source = $("data").textContent;
 const data = prepare(JSON.parse(source));
 showHead(data);
 showLosses(data);
+showProfiles(data);
 showForest(data);
 showGates(data);
 showRows(data);
