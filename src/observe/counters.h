@@ -5,7 +5,8 @@
 //                 nothing, so that it changes no counter and works anywhere, a signal handler
 //                 included. Threads go on meanwhile: values are each right, but not of one moment.
 // Observable      counter_info(), read_counters().
-// Composable      Everything below. Used by api (hak_counters, malloc_stats, malloc_info).
+// Composable      Everything below. Used by api (hak_counters, malloc_stats, malloc_info) and
+//                 the stats page.
 #pragma once
 
 #include <cstdint>

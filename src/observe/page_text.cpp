@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "config/config.h"
 #include "config/size_class.h"
+#include "observe/counters.h"
 #include "observe/page_figures.h"
 #include "observe/page_format.h"
 #include "observe/page_layout.h"
@@ -75,6 +76,13 @@ void describe_totals(PageText* out) {
 #include "observe/page_totals.def"
 }
 
+void describe_counters(PageText* out) {
+  for (uint32_t i = 0; i < kCounters; ++i) {
+    const CounterInfo& info = counter_info(i);
+    out->column(info.name, "counter", info.unit, info.help);
+  }
+}
+
 void describe_classes(PageText* out) {
   out->column("block_bytes", "gauge", "bytes", "size of a block");
   out->column("slab_bytes", "gauge", "bytes", "size of a slab");
@@ -113,6 +121,8 @@ size_t describe(char* text, size_t capacity, const PageMap& map) {
   PageText out(text, capacity);
   out.table("totals", map.totals, 1);
   describe_totals(&out);
+  out.table("counters", map.counters, 1);
+  describe_counters(&out);
   out.table("classes", map.classes, kClasses);
   describe_classes(&out);
   out.table("events", map.events, kPageEvents);
@@ -136,7 +146,8 @@ bool describe_page(char* text, size_t text_offset, PageMap* map) {
   map->options = map->layout - options_bytes;
   map->events = map->options - events_bytes;
   map->classes = round_down(map->events - sizeof(PageFigures::classes), 64);
-  map->totals = round_down(map->classes - sizeof(PageTotals), 64);
+  map->counters = round_down(map->classes - sizeof(CounterValues), 64);
+  map->totals = round_down(map->counters - sizeof(PageTotals), 64);
   const size_t capacity = map->totals - text_offset;
   map->text_bytes = describe(text, capacity, *map);
   return map->text_bytes <= capacity;

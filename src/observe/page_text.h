@@ -4,7 +4,7 @@
 // Contract        The tables follow the text in order, each on a 64-byte boundary. Fits the page
 //                 (checked when it is written); the same text in every process of one library.
 // Observable      PageMap.
-// Composable      config (option table), page_totals.def. Used by stats_page.
+// Composable      config (option table), page_totals.def, counters. Used by stats_page.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,7 @@ inline constexpr uint32_t kPageEventColumns = 4;
 struct PageMap {
   size_t text_bytes;
   size_t totals;
+  size_t counters;
   size_t classes;
   size_t events;
   size_t options;

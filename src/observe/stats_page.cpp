@@ -11,6 +11,7 @@
 #include "pool/shared_pool.h"
 #include "heap/after_tick.h"
 #include "heap/upkeep.h"
+#include "observe/counters.h"
 #include "observe/page_figures.h"
 #include "observe/page_format.h"
 #include "observe/page_layout.h"
@@ -96,6 +97,7 @@ class StatsPage {
   PageMap map_{};
   PageTotals totals_{};        // as written last
   PageFigures figures_{};      // here, because stacks of threads may be small
+  CounterValues counters_{};
   uint64_t events_ = 0;
   uint64_t watched_until_ms_ = 0;
 };
@@ -178,6 +180,7 @@ void StatsPage::publish(uint64_t now, uint64_t request) {
   const uint64_t begin_us = os::now_microseconds();
   PageHeader* header = static_cast<PageHeader*>(file_.address);
   measure(&figures_);
+  read_counters(&counters_);
   in_use_.store(pool().used().count(), std::memory_order_relaxed);
   PageTotals& totals = figures_.totals;
   totals.created_ms = totals_.created_ms;
@@ -192,6 +195,7 @@ void StatsPage::publish(uint64_t now, uint64_t request) {
   if (is_purge) note(PageEvent::kRequestedPurge, purged, now);
   note_changes(totals, now);
   store(map_.totals, &totals, sizeof(totals));
+  store(map_.counters, counters_.values, sizeof(counters_.values));
   store(map_.classes, figures_.classes, sizeof(figures_.classes));
   header->sequence.store(sequence + 2, std::memory_order_release);
   totals_ = totals;

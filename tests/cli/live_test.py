@@ -87,6 +87,66 @@ class StatTest(LiveTest):
         self.assertEqual(totals["shared_fail"], 0)
         self.assertGreater(totals["refills"], 0)
 
+    def test_the_ledger_sums_while_threads_allocate(self):
+        """Between two looks at VmRSS the sum is one that the process had, but for 1 % or 2 MiB."""
+        puppet = self.puppet().show(150)
+        puppet.tell("import threading; stop = time.monotonic() + 6; work = [threading.Thread(target=lambda: churn(lambda:"
+                    " time.monotonic() > stop)) for _ in range(4)]; [t.start() for t in work]; grow(30, 200000)")
+        resident = lambda: int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{puppet.pid}/status").read_text()).group(1)) * 1024  # noqa: E731
+        for _ in range(5):
+            before = resident()
+            stat = self.hakmem.json("stat", puppet.pid)
+            after = resident()
+            self.assertEqual(sum(row["bytes"] for row in stat["ledger"]), stat["rss_bytes"])
+            allowed = max(before // 100, 2 * MIB)
+            self.assertTrue(min(before, after) - allowed < stat["rss_bytes"] < max(before, after) + allowed,
+                            (before, stat["rss_bytes"], after))
+            unexplained = next(row["bytes"] for row in stat["ledger"] if row["id"] == "unexplained")
+            self.assertLess(abs(unexplained), allowed)
+        puppet.tell("[t.join() for t in work]")
+
+    def test_counters(self):
+        puppet = self.puppet().show(8)
+        before = self.json_of_busy(puppet, "stat", puppet.pid)["counters"]
+        after = self.json_of_busy(puppet, "stat", puppet.pid)
+        counters = after["counters"]
+        self.assertEqual(list(before), list(counters))
+        self.assertTrue(all(before[name] <= counters[name] for name in counters))
+        self.assertGreater(counters["slow_paths"], before["slow_paths"])
+        self.assertEqual(counters["atomics"], sum(counters[name] for name in counters if name.startswith("atomics_")))
+        for name in ("refills", "flushes", "messages_sent"):
+            self.assertEqual(counters[name], after["totals"][name])
+        text = self.hakmem("stat", puppet.pid, "--openmetrics").stdout
+        families = re.findall(r"^# TYPE (\S+) counter$", text, re.M)
+        self.assertEqual(len(families), len(set(families)))
+        self.assertTrue({f"hakmem_{name}_total" for name in counters} <= set(families))
+
+    def test_rounding_has_bounds(self):
+        puppet = self.puppet().show(8)
+        before = self.json_of_busy(puppet, "stat", puppet.pid)["rounding"]
+        # A bytearray of 1000 bytes is 1001 for malloc, and takes 1024: 23 of at most 63.
+        puppet.tell("grow(100)")
+        after = self.json_of_busy(puppet, "stat", puppet.pid)["rounding"]
+        blocks = 100 * MIB // 1000
+        grown = after["at_most_bytes"] - before["at_most_bytes"]
+        self.assertLess(abs(grown / blocks - (63 + 7)), 12)  # a header of 56 bytes and the bytes themselves
+        self.assertTrue(0 < after["estimate_bytes"] <= after["at_most_bytes"] / 2)
+
+    def test_a_hundred_thousand_slabs(self):
+        puppet = self.puppet(HAKMEM_RESERVE="100GiB").show(8)
+        puppet.tell("import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p;"
+                    " keep = [c.malloc(40000) for _ in range(100000)]; churn_for(1.2)")
+        for arguments in (["stat", puppet.pid], ["top", puppet.pid, "-n", "1"]):
+            before = os.times()
+            result = self.hakmem(*arguments)
+            after = os.times()
+            self.assertRegex(result.stdout, r"slots of 64 KiB: 10\d{4} ACTIVE.* of 100.0 GiB reserved")
+            spent = after.children_user + after.children_system - before.children_user - before.children_system
+            # docs/OBSERVE.md has the figure; this bound is for loaded machines.
+            self.assertLess(spent, 0.5, arguments)
+        slabs = self.hakmem.json("map", puppet.pid)["superslabs"]
+        self.assertGreater(sum(len(super["slabs"]) for super in slabs), 100000)
+
     def test_classes_are_the_programs(self):
         puppet = self.puppet().show(8)
         puppet.tell("grow(10, 5000)")

@@ -140,12 +140,33 @@ std::vector<ClassFigures> classes_in_use(const StatsPage& page) {
   return classes;
 }
 
+Rounding rounding_of(const StatsPage& page) {
+  std::vector<ClassFigures> classes = classes_in_use(page);
+  const Table& table = page.table("classes");
+  std::vector<std::uint64_t> sizes;
+  for (std::size_t row = 0; row < table.rows; ++row) sizes.push_back(table.at(row, "block_bytes"));
+  std::sort(sizes.begin(), sizes.end());
+  Rounding sum;
+  for (const ClassFigures& c : classes) {
+    const auto here = std::lower_bound(sizes.begin(), sizes.end(), c.block_bytes);
+    const std::uint64_t below = here == sizes.begin() ? 0 : *(here - 1);
+    const std::uint64_t most = c.block_bytes - below - 1;
+    sum.at_most += c.live() * most;
+    sum.estimate += c.live() * most / 2;
+  }
+  return sum;
+}
+
 std::string stat_text(const Reading& reading) {
   const StatsPage& page = reading.page;
   const ProcessInfo& process = reading.process;
   std::string text = fmt::format("{}[{}]  up {}  {} threads  figures {}\n", process.name, process.pid,
                                  duration_text(process.age_s), process.threads, age_text(page));
   text += ledger_text(reading.ledger);
+  const Rounding rounding = rounding_of(page);
+  text += fmt::format("of blocks up to 2 MiB in use, rounding is {} at most; an estimate: {}, if sizes are spread evenly\n",
+                      bytes_text(static_cast<std::int64_t>(rounding.at_most)),
+                      bytes_text(static_cast<std::int64_t>(rounding.estimate)));
   const std::uint64_t slots = page.total("unused_slots") + page.total("active_slots") + page.total("empty_slots");
   text += fmt::format("slots of 64 KiB: {} ACTIVE, {} EMPTY, {} UNUSED of {};  {} of {} reserved in {} of {} reservations\n",
                       page.total("active_slots"), page.total("empty_slots"), page.total("unused_slots"), slots,

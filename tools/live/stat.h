@@ -33,6 +33,15 @@ struct ClassFigures {
 // Those with slabs, the most idle bytes first.
 std::vector<ClassFigures> classes_in_use(const StatsPage& page);
 
+// What sizes of blocks up to 2 MiB in use were rounded up by. Nobody records what was asked for: a class holds
+// sizes from the class below it on, which gives the most it can be (but for aligned requests), and about half of
+// that if sizes are spread evenly.
+struct Rounding {
+  std::uint64_t estimate = 0;
+  std::uint64_t at_most = 0;
+};
+Rounding rounding_of(const StatsPage& page);
+
 std::string stat_text(const Reading& reading);
 nlohmann::ordered_json stat_json(const Reading& reading);
 // Prometheus' text format, with the "# EOF" of OpenMetrics.

@@ -76,6 +76,16 @@ void add_totals(Metrics* metrics, const Table& totals) {
   }
 }
 
+// Those whose figure is not among the totals already, under the same name.
+void add_counters(Metrics* metrics, const StatsPage& page) {
+  const Table& totals = page.table("totals");
+  const Table& counters = page.table("counters");
+  for (const Column& column : counters.columns) {
+    if (totals.column(column.name)) continue;
+    metrics->one("hakmem_" + column.name + "_total", "counter", column.help, counters.at(0, column.name));
+  }
+}
+
 void add_classes(Metrics* metrics, const StatsPage& page) {
   const Table& table = page.table("classes");
   for (const Column& column : table.columns) {
@@ -103,7 +113,11 @@ Json stat_json(const Reading& reading) {
   for (const LedgerRow& row : reading.ledger.rows) {
     out["ledger"].push_back(Json{{"id", row.id}, {"label", row.label}, {"bytes", row.bytes}});
   }
+  const Rounding rounding = rounding_of(page);
+  out["rounding"] = Json{{"estimate_bytes", rounding.estimate}, {"at_most_bytes", rounding.at_most}};
   out["totals"] = table_json(page.table("totals"), 0);
+  // None in the page of a library from before they were shown.
+  out["counters"] = page.table("counters").columns.empty() ? Json::object() : table_json(page.table("counters"), 0);
   out["options"] = table_json(page.table("options"), 0);
   const Table& classes = page.table("classes");
   out["classes"] = Json::array();
@@ -124,7 +138,12 @@ std::string stat_openmetrics(const Reading& reading) {
   for (const LedgerRow& row : reading.ledger.rows) {
     metrics.sample("hakmem_ledger_bytes", row.bytes, fmt::format("row=\"{}\"", row.id));
   }
+  const Rounding rounding = rounding_of(page);
+  metrics.one("hakmem_rounding_estimate_bytes", "gauge", "of blocks in use, what sizes were rounded up by, if they are spread evenly",
+              rounding.estimate);
+  metrics.one("hakmem_rounding_max_bytes", "gauge", "what sizes of blocks in use were rounded up by at most", rounding.at_most);
   add_totals(&metrics, page.table("totals"));
+  add_counters(&metrics, page);
   add_classes(&metrics, page);
   return metrics.text();
 }
