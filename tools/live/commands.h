@@ -18,5 +18,6 @@ void declare_verify(CLI::App* app, Action* action);
 void declare_explain(CLI::App* app, Action* action);
 void declare_map(CLI::App* app, Action* action);
 void declare_top(CLI::App* app, Action* action);
+void declare_doctor(CLI::App* app, Action* action);
 
 }  // namespace hakmem::tools

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "config/config.h"
+#include "explain.h"
 #include "failure.h"
 #include "page.h"
 #include "text.h"
@@ -46,7 +47,8 @@ std::string default_of(const std::string& variable) {
   return {};
 }
 
-// What the library says of an environment: the same code reads it.
+}  // namespace
+
 std::vector<std::string> complaints_about(const std::vector<std::string>& environment) {
   std::vector<const char*> entries;
   for (const std::string& entry : environment) entries.push_back(entry.c_str());
@@ -61,6 +63,8 @@ std::vector<std::string> complaints_about(const std::vector<std::string>& enviro
   parse_config(entries.data(), false, sink);
   return lines;
 }
+
+namespace {
 
 // One option of this command's own library, in an environment.
 std::string parsed_value(const OptionInfo& option, const std::optional<std::string>& text) {

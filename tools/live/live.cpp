@@ -14,6 +14,7 @@ void declare_live(CLI::App* app, std::function<int()>* action) {
   declare_explain(app, action);
   declare_map(app, action);
   declare_top(app, action);
+  declare_doctor(app, action);
 }
 
 }  // namespace hakmem::tools

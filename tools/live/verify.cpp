@@ -18,17 +18,10 @@
 #include "failure.h"
 #include "page.h"
 #include "text.h"
+#include "verify.h"
 
 namespace hakmem::tools {
 namespace {
-
-struct Verdict {
-  bool hakmem = false;
-  std::string provider;               // the file malloc comes from
-  std::string reason;
-  std::string fix;
-  std::vector<std::string> warnings;  // does not change the verdict
-};
 
 // The output of a command, with an environment of its own; nothing when it fails.
 std::optional<std::string> output_of(const std::vector<std::string>& command,
@@ -90,6 +83,7 @@ void add_warnings(const std::vector<std::string>& environment, Verdict* verdict)
     verdict->hakmem = false;
     verdict->reason = "HAKMEM_TINY_USE_SUPERSLAB=off sends every request to libc's malloc";
     verdict->fix = "unset HAKMEM_TINY_USE_SUPERSLAB";
+    verdict->cause = Cause::kSwitchedOff;
   }
 }
 
@@ -141,6 +135,7 @@ Verdict verify_dynamic(const std::string& path, const ElfFile& elf, const std::v
   } else if (!loaded_in_vain.empty()) {
     verdict.reason = fmt::format("malloc comes from {}, which comes before {}", verdict.provider, loaded_in_vain);
     verdict.fix = "name libhakmem.so first, in LD_PRELOAD or on the link line";
+    verdict.cause = Cause::kOrder;
   } else {
     verdict.reason = fmt::format("malloc comes from {}; libhakmem.so is not loaded", verdict.provider);
     verdict.fix = fmt::format("hakmem run -- {}, or link it with hakmem::hakmem", path);
@@ -167,6 +162,8 @@ Verdict verify_file(const std::string& path, const std::vector<std::string>& env
   return verdict;
 }
 
+}  // namespace
+
 Verdict verify_process(int pid) {
   const ProcessInfo process = read_process(pid);
   const std::vector<Mapping> mappings = read_mappings(pid, Detail::kAddresses);
@@ -177,7 +174,7 @@ Verdict verify_process(int pid) {
     try {
       const StatsPage page = read_page(pid);
       const auto live = static_cast<std::int64_t>(page.total("small_live_bytes") + page.total("huge_live_bytes"));
-      Verdict verdict{true, mapped_library(mappings), "", "", {}};
+      Verdict verdict{true, mapped_library(mappings), "", "", {}, Cause::kOther};
       if (verdict.provider.empty()) verdict.provider = "the program itself";
       verdict.reason = fmt::format("its heap serves {} ({})", bytes_text(live), verdict.provider);
       return verdict;
@@ -193,9 +190,12 @@ Verdict verify_process(int pid) {
   if (!verdict.hakmem && !mapped_library(mappings).empty() && verdict.reason.find("not loaded") != std::string::npos) {
     verdict.reason = "libhakmem.so is mapped, but was loaded later (dlopen): malloc was bound before";
     verdict.fix = "preload it: hakmem run -- ...";
+    verdict.cause = Cause::kLate;
   }
   return verdict;
 }
+
+namespace {
 
 int report(const std::string& target, const Verdict& verdict, bool json) {
   if (json) {
