@@ -7,6 +7,7 @@ install(TARGETS hakmem hakmem-hardened EXPORT hakmem-targets LIBRARY DESTINATION
 install(TARGETS hakmem_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${PROJECT_BINARY_DIR}/libhakmem.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/hakmem DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_BINARY_DIR}/manual/ DESTINATION ${CMAKE_INSTALL_DATAROOTDIR} OPTIONAL)
 install(FILES tools/gdb/hakmem_gdb.py DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/hakmem)
 install(EXPORT hakmem-targets NAMESPACE hakmem:: DESTINATION ${hakmem_package_dir})
 

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "exit_code.h"
 #include "live/failure.h"
 #include "live/live.h"
+#include "manual.h"
 #include "run.h"
 #include "selftest/selftest.h"
 
@@ -53,6 +55,25 @@ std::vector<std::string> command_to_run(const std::vector<std::string>& argument
   return {};
 }
 
+// `hakmem --generate-man PAGE`, `--generate-completion SHELL`, `--generate-manual FOLDER` (all of them): for the build.
+std::optional<int> generate(const CLI::App& app, const std::vector<std::string>& arguments) {
+  if (arguments.size() != 2) return std::nullopt;
+  std::optional<std::string> text;
+  if (arguments[0] == "--generate-man") {
+    text = man_page(app, arguments[1]);
+  } else if (arguments[0] == "--generate-completion") {
+    text = completion(app, arguments[1]);
+  } else if (arguments[0] == "--generate-manual") {
+    write_manual(app, arguments[1]);
+    text = "";
+  } else {
+    return std::nullopt;
+  }
+  if (!text) throw Failure(kExitUsage, "{} {}: there is none of that name", arguments[0], arguments[1]);
+  fmt::print("{}", *text);
+  return kExitFine;
+}
+
 int dispatch(int argc, char** argv) {
   const std::vector<std::string> arguments{argv + 1, argv + argc};
   if (const auto status = hakmem::selftest::committed_crime(arguments)) return *status;
@@ -78,6 +99,7 @@ int dispatch(int argc, char** argv) {
   declare_live(&app, &action);
   hakmem::selftest::declare_selftest(&app, &action);
   bench::declare_bench(&app, bench::shell_command(argc, argv), &action);
+  if (const auto status = generate(app, arguments)) return *status;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
