@@ -1,7 +1,7 @@
 # The front door. Everything is built by CMake presets into build/<preset>.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test figures clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
+.PHONY: help run build test figures demo-observe clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
 
 BUILD := build/release
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
@@ -32,6 +32,9 @@ test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 figures: build ## measure beside other allocators, and judge the gates
 	@cmake --build $(BUILD) --target bench/all
 	@$(BUILD)/hakmem bench compare --gates --rounds 5
+
+demo-observe: build ## a loaded redis-server and a leaking program: what each command says of them, into build/demo-observe
+	@python3 tools/demo/observe.py --command $(BUILD)/hakmem --library $(BUILD)/libhakmem.so --output build/demo-observe
 
 # COMPILER=clang does the same with clang++. The five workloads, their limit and the checks are in scripts/pgo.
 COMPILER ?= gcc
