@@ -89,13 +89,16 @@ hakmem_add_test(observe_page observe ${Python3_EXECUTABLE} ${hakmem_tests}/obser
 hakmem_add_test(live cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/live_test.py
                 --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
                 --compiler ${CMAKE_C_COMPILER})
-hakmem_add_test(doctor cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/doctor_test.py
-                --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
-                --documentation ${PROJECT_SOURCE_DIR}/docs/OBSERVE.md)
-hakmem_add_test(manual cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/manual_test.py
-                --command $<TARGET_FILE:hakmem_cli> --build ${PROJECT_BINARY_DIR})
-hakmem_add_test(gdb_script observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/gdb_test.py
-                --library $<TARGET_FILE:hakmem> --script ${PROJECT_SOURCE_DIR}/tools/gdb/hakmem_gdb.py)
+# Once: they take a minute together.
+if(HAKMEM_RELEASE_TESTS)
+  hakmem_add_test(doctor cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/doctor_test.py
+                  --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
+                  --documentation ${PROJECT_SOURCE_DIR}/docs/OBSERVE.md)
+  hakmem_add_test(manual cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/manual_test.py
+                  --command $<TARGET_FILE:hakmem_cli> --build ${PROJECT_BINARY_DIR})
+  hakmem_add_test(gdb_script observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/gdb_test.py
+                  --library $<TARGET_FILE:hakmem> --script ${PROJECT_SOURCE_DIR}/tools/gdb/hakmem_gdb.py)
+endif()
 hakmem_add_test(selftest_security cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/selftest_test.py
                 --command $<TARGET_FILE:hakmem_cli> --library $<TARGET_FILE:hakmem>)
 
