@@ -17,6 +17,8 @@ from puppet import PYTHON, Command, Puppet  # noqa: E402
 ARGUMENTS = argparse.Namespace()
 FINE, FINDING, USAGE, MISSING, PERMISSION, UNSUPPORTED = range(6)
 MIB = 1 << 20
+LIBC = ("import ctypes, resource; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p;"
+        " c.malloc.argtypes = [ctypes.c_size_t]; ")
 WORDS = ("what", "reason", "command", "effect", "basis")
 
 
@@ -166,6 +168,27 @@ class DoctorTest(unittest.TestCase):
             self.skipTest("memory cannot be locked")
         locked.tell("grow(64); held.pop(); churn_for(2.5)")
         self.assertIn("HAK018", self.found(locked.pid))
+
+    def test_frees_with_a_wrong_size(self):
+        puppet = self.puppet().show()
+        puppet.tell(LIBC + "d = c._ZdlPvm; d.argtypes = [ctypes.c_void_p, ctypes.c_size_t]; d.restype = None;"
+                           " [d(c.malloc(100), 5000) for _ in range(3)]; churn_for(1.2)")
+        self.assertEqual(self.found(puppet.pid)["HAK019"]["what"], "3 frees named a size that is not the block's")
+
+    def test_memory_was_refused(self):
+        puppet = self.puppet(HAKMEM_RESERVE="32MiB").show(8)
+        refused = puppet.tell(
+            LIBC + "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize();"
+                   " resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), -1));"
+                   " out = any(c.malloc(200000) is None for _ in range(10000));"
+                   " resource.setrlimit(resource.RLIMIT_AS, (-1, -1)); churn_for(1.2)")
+        self.assertEqual(refused, "True")
+        self.check(["HAK017"], puppet.pid)
+
+    def test_nearly_all_mappings(self):
+        puppet = self.puppet().show()
+        self.system(maps=40)
+        self.assertIn("of 40 mappings are in use", self.found(puppet.pid)["HAK003"]["what"])
 
     def test_whom_it_refuses(self):
         child = subprocess.Popen(["true"])
