@@ -19,5 +19,6 @@ void declare_explain(CLI::App* app, Action* action);
 void declare_map(CLI::App* app, Action* action);
 void declare_top(CLI::App* app, Action* action);
 void declare_doctor(CLI::App* app, Action* action);
+void declare_serve(CLI::App* app, Action* action);
 
 }  // namespace hakmem::tools

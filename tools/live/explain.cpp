@@ -1,9 +1,9 @@
 // hakmem explain: every option, its value, where it came from, and what was ignored.
+#include "explain.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "config/config.h"
@@ -136,7 +136,7 @@ nlohmann::ordered_json json_of(const std::vector<Translation>& list) {
   return out;
 }
 
-void print_json(const Explanation& explanation) {
+nlohmann::ordered_json json_of(const Explanation& explanation) {
   nlohmann::ordered_json out{{"schema", "hakmem.explain/1"}};
   out["options"] = nlohmann::ordered_json::array();
   for (const OptionRow& row : explanation.options) {
@@ -145,7 +145,7 @@ void print_json(const Explanation& explanation) {
   }
   out["ignored"] = explanation.ignored;
   out["others"] = json_of(explanation.others);
-  fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return out;
 }
 
 struct Options {
@@ -168,31 +168,36 @@ int explain_text(const Options& options) {
   return kExitFine;
 }
 
-int explain(const Options& options) {
-  if (!options.from.empty()) return explain_text(options);
-  Explanation explanation;
-  if (options.pid != 0) {
-    const std::vector<std::string> environment = read_environment(options.pid);
-    explanation = explain_environment(environment);
-    const std::vector<Mapping> mappings = read_mappings(options.pid, Detail::kAddresses);
-    if (find_page(mappings)) {
-      add_options_of_page(read_page(options.pid), environment, &explanation);
-    } else if (!mapped_library(mappings).empty()) {
-      add_options_of_environment(environment, &explanation);
-    } else {
-      throw Failure(kExitTargetMissing, "process {} does not use hakmem (hakmem verify --pid {} says why)", options.pid,
-                    options.pid);
-    }
-  } else {
-    std::vector<std::string> environment;
-    for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
-    explanation = explain_environment(environment);
+Explanation explanation_of(int pid) {
+  const std::vector<std::string> environment = read_environment(pid);
+  Explanation explanation = explain_environment(environment);
+  const std::vector<Mapping> mappings = read_mappings(pid, Detail::kAddresses);
+  if (find_page(mappings)) {
+    add_options_of_page(read_page(pid), environment, &explanation);
+  } else if (!mapped_library(mappings).empty()) {
     add_options_of_environment(environment, &explanation);
+  } else {
+    throw Failure(kExitTargetMissing, "process {} does not use hakmem (hakmem verify --pid {} says why)", pid, pid);
   }
   mark_refused(&explanation);
+  return explanation;
+}
+
+Explanation explanation_of_this_environment() {
+  std::vector<std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  Explanation explanation = explain_environment(environment);
+  add_options_of_environment(environment, &explanation);
+  mark_refused(&explanation);
+  return explanation;
+}
+
+int explain(const Options& options) {
+  if (!options.from.empty()) return explain_text(options);
+  const Explanation explanation = options.pid != 0 ? explanation_of(options.pid) : explanation_of_this_environment();
   const int code = explanation.ignored.empty() ? kExitFine : kExitFinding;
   if (options.json) {
-    print_json(explanation);
+    fmt::print("{}\n", json_of(explanation).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     return code;
   }
   for (const OptionRow& row : explanation.options) {
@@ -206,6 +211,8 @@ int explain(const Options& options) {
 }
 
 }  // namespace
+
+nlohmann::ordered_json explanation_of_process(int pid) { return json_of(explanation_of(pid)); }
 
 void declare_explain(CLI::App* app, Action* action) {
   CLI::App* command = app->add_subcommand("explain", "Options in force, where they came from, what was ignored");

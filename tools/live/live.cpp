@@ -15,6 +15,7 @@ void declare_live(CLI::App* app, std::function<int()>* action) {
   declare_map(app, action);
   declare_top(app, action);
   declare_doctor(app, action);
+  declare_serve(app, action);
 }
 
 }  // namespace hakmem::tools

@@ -15,7 +15,6 @@
 namespace hakmem::tools {
 namespace {
 
-constexpr unsigned kAnswerMs = 250;
 constexpr std::size_t kClassesShown = 10;
 constexpr std::size_t kEventsShown = 5;
 
@@ -114,9 +113,9 @@ int stat(const Options& options) {
 
 }  // namespace
 
-Reading take_reading(int pid) {
+Reading take_reading(int pid, unsigned wait_ms) {
   Reading reading;
-  reading.page = ask_page(pid, Request::kRefresh, kAnswerMs);
+  reading.page = ask_page(pid, Request::kRefresh, wait_ms);
   reading.ledger = make_ledger(reading.page, pid);
   reading.process = read_process(pid);
   return reading;

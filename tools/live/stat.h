@@ -15,8 +15,8 @@ struct Reading {
   Ledger ledger;
 };
 
-// Asks for fresh figures first, as long as the process answers within a quarter of a second.
-Reading take_reading(int pid);
+// Asks for fresh figures first, as long as the process answers within `wait_ms`.
+Reading take_reading(int pid, unsigned wait_ms = 250);
 
 // Figures of one class.
 struct ClassFigures {

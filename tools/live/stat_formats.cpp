@@ -26,6 +26,7 @@ Json events_json(const StatsPage& page) {
     const auto kind = page.events.find(events.at(row, "kind"));
     event["kind"] = kind == page.events.end() ? "unknown" : kind->second.name;
     event["unit"] = kind == page.events.end() ? "unknown" : kind->second.unit;
+    event["help"] = kind == page.events.end() ? "unknown" : kind->second.help;
     list.push_back(event);
   }
   std::sort(list.begin(), list.end(), [](const Json& a, const Json& b) {
