@@ -99,6 +99,16 @@ if(HAKMEM_RELEASE_TESTS)
   hakmem_add_test(gdb_script observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/gdb_test.py
                   --library $<TARGET_FILE:hakmem> --script ${PROJECT_SOURCE_DIR}/tools/gdb/hakmem_gdb.py)
 endif()
+if(HAKMEM_ESBUILD)
+  hakmem_add_test(serve cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/serve_test.py
+                  --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>)
+endif()
+# The page is the same in every flavour.
+if(HAKMEM_ESBUILD AND HAKMEM_RELEASE_TESTS)
+  hakmem_add_test(dashboard cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/dashboard_test.py
+                  --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
+                  --screenshots ${PROJECT_BINARY_DIR}/dashboard)
+endif()
 hakmem_add_test(selftest_security cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/selftest_test.py
                 --command $<TARGET_FILE:hakmem_cli> --library $<TARGET_FILE:hakmem>)
 
