@@ -179,7 +179,12 @@ export class MapCanvas {
           if (kind === Kind.Tail && i > 0) x0 -= gap;  // one with the slot before it
           x0 = Math.max(0, x0);
           if (this.filter !== null && !this.filter(slot)) this.fill(out, wide, x0, x1, y0, y1, palette.faint);
-          else if (kind === Kind.Slab || kind === Kind.Tail) this.fill(out, wide, x0, x1, y0, y1, this.colourOf(slot));
+          else if (kind === Kind.Slab || kind === Kind.Tail) {
+            // What a filter found has an edge: nearly empty slabs are as pale as what it hides.
+            const edge = this.filter !== null && gap > 0 ? gap : 0;
+            if (edge > 0) this.fill(out, wide, x0, x1, y0, y1, palette.moving);
+            this.fill(out, wide, kind === Kind.Tail ? x0 : x0 + edge, x1 - edge, y0 + edge, y1 - edge, this.colourOf(slot));
+          }
           else if (kind === Kind.Unused) this.hatch(out, wide, x0, x1, y0, y1, palette.hole, palette.hatch);
           else if (kind === Kind.Empty) {
             this.fill(out, wide, x0, x1, y0, y1, palette.edge);
