@@ -35,7 +35,8 @@ static int exit_in_storm(void* how) {
 
 int main(void) {
   begin(20);
-  for (long wave = 0; wave < 40; ++wave) {
+  const long waves = how_many(40);
+  for (long wave = 0; wave < waves; ++wave) {
     pthread_t threads[8];
     for (long i = 0; i < 8; ++i) {
       REQUIRE(pthread_create(&threads[i], NULL, storm, (void*)(wave * 8 + i + 1)) == 0);
@@ -47,7 +48,7 @@ int main(void) {
     for (int i = 0; i < 8; ++i) pthread_join(threads[i], NULL);
   }
   EXPECT_SOUND_HEAP();
-  for (int turn = 0; turn < 20; ++turn) {
+  for (long turn = 0; turn < waves / 2; ++turn) {
     const struct outcome outcome = run_forked(exit_in_storm, turn % 2 == 0 ? NULL : &turn);
     EXPECT_SUCCESS(outcome);
   }

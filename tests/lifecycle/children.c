@@ -49,7 +49,7 @@ int main(void) {
   for (long i = 0; i < 3; ++i) {
     REQUIRE(pthread_create(&threads[i], NULL, storm, (void*)(i + 1)) == 0);
   }
-  for (int turn = 0; turn < 60; ++turn) {
+  for (long left = how_many(60); left > 0; --left) {
     with_vfork();
     with_spawn();
     EXPECT(system("exit 0") == 0);

@@ -1,17 +1,23 @@
-// fork from a process whose other threads are inside malloc, a thousand times. Parent and child
+// fork from a process whose other threads are inside malloc, many times. Parent and child
 // both allocate, free what they inherited, and start a thread; now and then the child forks again.
 #include <atomic>
 #include <pthread.h>
+#include <semaphore.h>
 #include <vector>
 
 #include "support/program.h"
 
 namespace {
 
-constexpr int kStormers = 2;
-constexpr int kForks = 1000;
+// The first few never rest. If all did that, a fork would wait for the time slice of each thread that was
+// stopped with its cache's lock held: the others do a batch for each fork, which meets them in it.
+constexpr int kRestless = 2;
+constexpr int kStormers = 64;
+constexpr int kBatch = 200;
+constexpr long kForks = 100;  // 10 000 in the soak
 constexpr int kShared = 512;
 std::atomic<bool> stop{false};
+sem_t batches;
 std::atomic<void*> shared[kShared];  // marked blocks of 64 + 8 * index bytes, or null
 
 size_t shared_size(size_t index) { return 64 + 8 * index; }
@@ -33,7 +39,9 @@ void* storm(void* argument) {
   void* own[64] = {};
   // Less urgent than the forks, which otherwise wait for the storm to run out of its time slices.
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 10);
-  while (!stop.load(std::memory_order_relaxed)) {
+  const bool restless = reinterpret_cast<uintptr_t>(argument) <= kRestless;
+  for (int turn = 0; !stop.load(std::memory_order_relaxed); ++turn) {
+    if (!restless && turn % kBatch == 0) sem_wait(&batches);
     const uint32_t r = next_random(&random);
     renew(r % kShared);
     void*& place = own[(r >> 10) % 64];
@@ -63,7 +71,7 @@ void use_a_thread() {
   pthread_join(thread, nullptr);
 }
 
-int child(int number) {
+int child(long number) {
   alarm(10);
   void* own[200];
   for (size_t i = 0; i < 200; ++i) {
@@ -82,7 +90,7 @@ int child(int number) {
     if (i > 1) EXPECT(is_marked(own[i], i * 20));
     free(own[i]);
   }
-  for (int i = 0; i < kStormers + 1; ++i) use_a_thread();
+  for (int i = 0; i < 3; ++i) use_a_thread();
   free(malloc(4 * MIB));
   if (number % 50 == 0) malloc_trim(0);
   EXPECT_SOUND_HEAP();
@@ -103,13 +111,16 @@ int child(int number) {
 int main() {
   begin(55);
   for (size_t i = 0; i < kShared; ++i) renew(i);
+  REQUIRE(sem_init(&batches, 0, 0) == 0);
   pthread_t threads[kStormers];
   for (long i = 0; i < kStormers; ++i) {
     REQUIRE(pthread_create(&threads[i], nullptr, storm, reinterpret_cast<void*>(i + 1)) == 0);
   }
+  const long forks = how_many(kForks);
   int bad = 0;
-  for (int number = 0; number < kForks && bad < 3; ++number) {
+  for (long number = 0; number < forks && bad < 3; ++number) {
     void* before = malloc(100);
+    for (int i = kRestless; i < kStormers; ++i) sem_post(&batches);
     const pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) _exit(child(number));
@@ -119,11 +130,12 @@ int main() {
     if (status == 0) continue;
     ++bad;
     char text[100];
-    snprintf(text, sizeof text, "child %d ended with status 0x%x", number, status);
+    snprintf(text, sizeof text, "child %ld ended with status 0x%x", number, status);
     say_failure(__FILE__, __LINE__, text);
   }
   EXPECT(bad == 0);
   stop = true;
+  for (int i = 0; i < kStormers; ++i) sem_post(&batches);
   for (pthread_t thread : threads) pthread_join(thread, nullptr);
   EXPECT_SOUND_HEAP();
   return finish();

@@ -9,6 +9,7 @@
 #include "support/program.h"
 
 static volatile sig_atomic_t handled;
+static long wanted;
 
 static void handler(int number) {
   const int kept_errno = errno;
@@ -31,7 +32,7 @@ static void* work(void* argument) {
   static __thread void* blocks[kBlocks];
   static __thread size_t sizes[kBlocks];
   uint32_t random = (uint32_t)(uintptr_t)argument;
-  while (handled < 2500) {
+  while (handled < wanted) {
     for (int turn = 0; turn < 10000; ++turn) {
       const uint32_t r = next_random(&random);
       const int i = (int)(r % kBlocks);
@@ -61,10 +62,11 @@ int main(void) {
   action.sa_flags = SA_RESTART;
   // The alarm is this test's timer, so somebody else must notice a hang: a child is given time.
   begin(25);
+  wanted = how_many(2500);
   const pid_t watched = fork();
   REQUIRE(watched >= 0);
   if (watched != 0) {
-    EXPECT(wait_at_most(watched, 20) == 0);
+    EXPECT(wait_at_most(watched, seconds_for(20)) == 0);
     return finish();
   }
   alarm(0);

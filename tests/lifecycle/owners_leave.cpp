@@ -65,17 +65,18 @@ void* consume(void*) {
 
 int main() {
   begin(40);
+  const long count = how_many(kProducers);
   pthread_t consumers[kConsumers];
   for (pthread_t& thread : consumers) {
     REQUIRE(pthread_create(&thread, nullptr, consume, nullptr) == 0);
   }
   pthread_t producers[kAlive];
   size_t quarter = 0;
-  for (long i = 0; i < kProducers; ++i) {
+  for (long i = 0; i < count; ++i) {
     if (i >= kAlive) pthread_join(producers[i % kAlive], nullptr);
     REQUIRE(pthread_create(&producers[i % kAlive], nullptr, produce, reinterpret_cast<void*>(i)) ==
             0);
-    if (i == kProducers / 4) quarter = resident_bytes();
+    if (i == count / 4) quarter = resident_bytes();
   }
   for (pthread_t thread : producers) pthread_join(thread, nullptr);
   done = true;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kProducers = 4;
 constexpr size_t kQueue = 4096;           // of each producer
-constexpr long kBlocks = 1000 * 1000;     // of each producer
+constexpr long kBlocks = 1000 * 1000;     // of each producer, in the tests
 constexpr size_t kBlockBytes = 2048;
 
 struct Queue {
@@ -19,10 +19,11 @@ struct Queue {
 };
 Queue queues[kProducers];
 std::atomic<int> running{kProducers};
+size_t blocks_each = 0;
 
 void* produce(void* argument) {
   Queue& queue = *static_cast<Queue*>(argument);
-  for (size_t i = 0; i < kBlocks; ++i) {
+  for (size_t i = 0; i < blocks_each; ++i) {
     void* block = malloc(kBlockBytes);
     memset(block, 1, 64);
     static_cast<char*>(block)[kBlockBytes - 1] = 1;
@@ -47,6 +48,7 @@ bool empty(Queue& queue) {
 
 int main() {
   begin(40);
+  blocks_each = static_cast<size_t>(how_many(kBlocks));
   const size_t before = resident_bytes();
   pthread_t producers[kProducers];
   for (int i = 0; i < kProducers; ++i) {

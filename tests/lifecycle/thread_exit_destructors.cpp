@@ -118,7 +118,7 @@ int main() {
   for (pthread_key_t& key : keys) REQUIRE(pthread_key_create(&key, on_exit) == 0);
   run_waves();
   const size_t quarter = resident_bytes();
-  for (int i = 0; i < 3; ++i) run_waves();
+  for (long left = how_many(3); left > 0; --left) run_waves();
   EXPECT(destructions >= 4 * kThreads * 3);
   EXPECT(resident_bytes() < quarter + 8 * MIB);
 

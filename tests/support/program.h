@@ -4,6 +4,9 @@
 // for each check that failed, or 77 when the machine does not let it test. It may start itself
 // again (run_self) where a process has to be limited, broken or killed. TEST_ANY_MALLOC=1
 // lets it run on another malloc, to see that the test itself is right.
+//
+// A program that says how_many(n) does its fault n times in the tests and TEST_COUNT times in `make soak`,
+// where TEST_SECONDS is the time it has.
 #pragma once
 
 #ifndef _GNU_SOURCE
@@ -95,10 +98,22 @@ static inline int is_hardened(void) {
          strstr(info.dli_fname, "libhakmem-hardened") != NULL;
 }
 
+static inline long number_of_environment(const char* name, long otherwise) {
+  const char* text = getenv(name);
+  const long number = text == NULL ? 0 : strtol(text, NULL, 10);
+  return number > 0 ? number : otherwise;
+}
+
+static inline long how_many(long in_tests) { return number_of_environment("TEST_COUNT", in_tests); }
+
+static inline unsigned seconds_for(unsigned in_tests) {
+  return (unsigned)number_of_environment("TEST_SECONDS", in_tests);
+}
+
 // The first line of main(). A test that hangs dies of SIGALRM.
 static inline void begin(unsigned seconds) {
   signal(SIGALRM, SIG_DFL);
-  alarm(seconds);
+  alarm(seconds_for(seconds));
   if (any_malloc_will_do()) return;
   REQUIRE(is_of_hakmem((void*)&malloc));
   REQUIRE(is_of_hakmem((void*)&free));
@@ -189,7 +204,8 @@ static int wait_at_most(pid_t child, unsigned seconds) {
 static inline void collect(pid_t child, int pipe_end, struct outcome* outcome) {
   size_t length = 0;
   char rest[512];
-  const unsigned left = guard(child, 20);
+  const unsigned seconds = seconds_for(20);
+  const unsigned left = guard(child, seconds);
   for (;;) {
     const size_t room = sizeof outcome->errors - 1 - length;
     const ssize_t got = room != 0 ? read(pipe_end, outcome->errors + length, room)
@@ -201,7 +217,7 @@ static inline void collect(pid_t child, int pipe_end, struct outcome* outcome) {
   outcome->errors[length] = '\0';
   close(pipe_end);
   while (waitpid(child, &outcome->status, 0) != child) REQUIRE(errno == EINTR);
-  end_guard(left, 20);
+  end_guard(left, seconds);
 }
 
 // Runs body(argument) in a forked child; its return value is the exit status.
@@ -217,7 +233,7 @@ static inline struct outcome run_forked(int (*body)(void*), void* argument) {
     dup2(ends[1], 2);
     close(ends[0]);
     close(ends[1]);
-    alarm(20);
+    alarm(seconds_for(20));
     program_failures = 0;
     _exit(body(argument));
   }
