@@ -137,21 +137,18 @@ bool Registry::add_reservation() {
   return true;
 }
 
-// The data range, or what the system grants of it.
+// The data range, or what the system grants of it together with its metadata.
 bool Registry::reserve(Reservation& home, Bytes size) {
-  void* data = reserve_data(size);
-  while (data == nullptr && size > kSuperSlabBytes) {
-    size = Bytes(round_up(size.count() / 2, kSuperSlabBytes.count()));
-    data = reserve_data(size);
+  for (;; size = Bytes(round_up(size.count() / 2, kSuperSlabBytes.count()))) {
+    void* data = reserve_data(size);
+    if (data != nullptr && map_metadata(home, size)) {
+      home.base = reinterpret_cast<uintptr_t>(data);
+      home.size = size.count();
+      return true;
+    }
+    if (data != nullptr) release_data(data, size);
+    if (size <= kSuperSlabBytes) return false;
   }
-  if (data == nullptr) return false;
-  if (!map_metadata(home, size)) {
-    release_data(data, size);
-    return false;
-  }
-  home.base = reinterpret_cast<uintptr_t>(data);
-  home.size = size.count();
-  return true;
 }
 
 // One range: guard, tags, guard, SuperSlab records, guard, block records, guard. The tags are readable from the start.
