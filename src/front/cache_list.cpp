@@ -28,7 +28,6 @@ ThreadCache* CacheList::take_over() {
   ThreadCache* cache;
   {
     os::LockGuard guard(lock_);
-    if (registry().reservations() == 0) registry().open();
     settle_orphans();
     cache = parked_first_;
     if (cache == nullptr) return create();
@@ -182,6 +181,7 @@ void CacheList::park_all_but(uintptr_t owner_thread) {
 
 // Under lock_.
 ThreadCache* CacheList::create() {
+  if (registry().reservations() == 0) registry().open();
   const uint32_t id = count_.load(std::memory_order_relaxed) + 1;
   if (id > kOwnerMax || id >> kLeafShift >= kRootEntries) return nullptr;
   Entry* leaf = root_[id >> kLeafShift].load(std::memory_order_relaxed);

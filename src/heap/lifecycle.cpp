@@ -23,7 +23,9 @@ constinit std::atomic<bool> g_pass_through{false};
 // sync: hooks. Claimed by one thread, made once, with the first cache: the fork handlers of libraries
 // loaded later then run before ours, and after ours in the child.
 constinit std::atomic<bool> g_hooks_claimed{false};
-constinit std::atomic<bool> g_key_made{false};
+// sync: key. Written once, by who claimed the hooks; release there, acquire in start_thread(), which uses g_key.
+enum class KeyState : uint8_t { kUnknown, kMade, kRefused };
+constinit std::atomic<KeyState> g_key_state{KeyState::kUnknown};
 // The thread that is between the handlers of its fork; it holds every lock.
 constinit std::atomic<uintptr_t> g_forking{0};
 constinit pthread_key_t g_key = 0;
@@ -133,9 +135,8 @@ void after_fork_in_child() {
 
 void make_hooks() {
   if (g_hooks_claimed.exchange(true, std::memory_order_acq_rel)) return;
-  if (pthread_key_create(&g_key, on_thread_exit) == 0) {
-    g_key_made.store(true, std::memory_order_release);
-  }
+  const bool made = pthread_key_create(&g_key, on_thread_exit) == 0;
+  g_key_state.store(made ? KeyState::kMade : KeyState::kRefused, std::memory_order_release);
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
@@ -152,6 +153,12 @@ bool in_fork() {
 }
 
 ThreadCache* start_thread() {
+  if (g_key_state.load(std::memory_order_acquire) == KeyState::kRefused) {
+    // All of the process's keys were taken before ours: nobody will say that this thread ends, and a cache
+    // of its own would be lost with it. It is served as if it had left already.
+    t_front = const_cast<CacheFront*>(&kDepartedFront);
+    return nullptr;
+  }
   ThreadCache* cache;
   {
     const Inside inside;
@@ -161,7 +168,9 @@ ThreadCache* start_thread() {
   cache->set_owner_thread(os::thread_identity());
   t_front = cache;
   make_hooks();
-  if (g_key_made.load(std::memory_order_acquire)) pthread_setspecific(g_key, cache);
+  if (g_key_state.load(std::memory_order_acquire) == KeyState::kMade) {
+    pthread_setspecific(g_key, cache);
+  }
   return cache;
 }
 

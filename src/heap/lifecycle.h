@@ -18,7 +18,8 @@ namespace hakmem::lifecycle {
 // is to be had.
 ThreadCache* current_cache();
 
-// True after this thread's exit handler ran: it allocates from a parked cache, block by block.
+// True after this thread's exit handler ran, or when the process has no key for one: it allocates from a
+// parked cache, block by block.
 inline bool departed() { return t_front == &kDepartedFront; }
 
 // True in a signal handler that interrupted its own thread inside the allocator, and between the
