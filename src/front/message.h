@@ -78,6 +78,9 @@ class Inbox {
   // A hint; whoever acts on it takes with acquire. seq_cst for the parker: see ThreadCache::parked().
   bool has_mail() const { return head_.load(std::memory_order_seq_cst) != nullptr; }
 
+  // Which message came last, to compare and not to read. relaxed: a hint.
+  const void* newest() const { return head_.load(std::memory_order_relaxed); }
+
   // For walkers, with threads stopped.
   const Message* peek() const { return head_.load(std::memory_order_acquire); }
 

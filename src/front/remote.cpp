@@ -163,6 +163,14 @@ bool ThreadCache::make_room_for_mail(ClassIndex c) {
   return depth(c) < state_of(c).capacity;
 }
 
+Message* ThreadCache::drain_stale_inbox() {
+  const void* newest = inbox_.newest();
+  // A message that was taken, and came again as the newest, is taken too early: no harm.
+  const bool stale = newest != nullptr && newest == newest_seen_;
+  newest_seen_ = newest;
+  return stale ? drain_inbox(false) : nullptr;
+}
+
 Message* ThreadCache::drain_inbox(bool wait) {
   if (!inbox_.has_mail()) return nullptr;
   if (wait) {

@@ -130,6 +130,9 @@ class ThreadCache : public CacheFront {
   // what is to be returned with return_strays() when no lock is held: messages whose blocks another
   // cache owns by now.
   Message* drain_inbox(bool wait);
+  // The same for an inbox in which nothing has moved since the last call: its owner sleeps. One thread at a
+  // time calls it.
+  Message* drain_stale_inbox();
   static void return_strays(Message* strays);
   bool has_mail() const { return inbox_.has_mail(); }
 
@@ -298,6 +301,7 @@ class ThreadCache : public CacheFront {
   // Nodes that came with blocks and will go out again: no lock for either. The owner's.
   Message* spare_messages_ = nullptr;
   uint32_t spare_message_count_ = 0;
+  const void* newest_seen_ = nullptr;  // drain_stale_inbox()'s
   uint32_t slow_paths_left_ = 0;
   uint32_t attention_ = 0;  // close watches left until the next tick
   Milliseconds last_tick_;

@@ -61,6 +61,9 @@ Bytes at_leisure(Milliseconds now) {
   look_up_limit();
   relieve(Bytes(0));
   cache_list().drain_mail();
+  // A block in a sleeping thread's inbox keeps its page, however empty that is.
+  cache_list().for_each(
+      [](ThreadCache& cache) { ThreadCache::return_strays(cache.drain_stale_inbox()); });
   retire_parked(now, UINT32_MAX);
   return do_all(now, UINT64_MAX);
 }
