@@ -1,7 +1,7 @@
 # The front door. Everything is built by CMake presets into build/<preset>.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test figures demo-observe clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
+.PHONY: help run build test soak figures demo-observe clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
 
 BUILD := build/release
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
@@ -28,6 +28,11 @@ build: ## build both libraries, libhakmem.a and the hakmem command into build/re
 
 test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 	@scripts/test
+
+soak: build ## the faults of the tests in long form, half an hour and more; SOAK_MINUTES=3 takes a tenth of it
+	@scripts/install_packages test
+	@cmake --build $(BUILD) --target $$(python3 tests/soak/soak.py --targets) >&2
+	@python3 tests/soak/soak.py --build $(BUILD)
 
 figures: build ## measure beside other allocators, and judge the gates
 	@cmake --build $(BUILD) --target bench/all

@@ -112,6 +112,9 @@ endif()
 hakmem_add_test(selftest_security cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/selftest_test.py
                 --command $<TARGET_FILE:hakmem_cli> --library $<TARGET_FILE:hakmem>)
 
+# What `make soak` runs programs with; the programs themselves are those of lifecycle/.
+hakmem_add_test(soak_self_test cli ${Python3_EXECUTABLE} ${hakmem_tests}/soak/self_test.py)
+
 # Debian's scipy belongs to Debian's Python, which need not be the one that CMake finds first.
 find_program(HAKMEM_SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH DOC "The Python that has scipy")
 if(NOT HAKMEM_SYSTEM_PYTHON)
