@@ -133,7 +133,7 @@ void expect_as_before(long cycle, size_t first, size_t now) {
 }  // namespace
 
 int main() {
-  const long seconds = how_many(8);
+  const long seconds = how_many(5);
   begin(static_cast<unsigned>(seconds) + 80);
   const timespec end = after(seconds * 1000);
   pthread_barrier_init(&step, nullptr, kThreads + 1);

@@ -23,7 +23,7 @@ class Entry:
 
 
 PROGRAMS = [
-    Entry("growth, churn and idleness in turn", "lifecycle_phases", 1800, 8, "seconds", 2400),
+    Entry("growth, churn and idleness in turn", "lifecycle_phases", 1800, 5, "seconds", 2400),
     Entry("forks amid 64 allocating threads", "lifecycle_fork_storm", 10_000, 100, "forks", 3600),
     Entry("the forks, hardened", "lifecycle_fork_storm", 1_000, 100, "forks", 1800, hardened=True),
     Entry("threads one after another, 64 alive", "lifecycle_many_threads", 100_000, 20_000, "threads", 600),
