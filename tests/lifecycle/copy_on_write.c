@@ -94,7 +94,10 @@ int main(void) {
   const size_t alone = field_of(getpid(), "\nPss:");
   const pid_t pid = fork();
   REQUIRE(pid >= 0);
-  if (pid == 0) _exit(child(to_child[0], to_parent[1]));
+  if (pid == 0) {
+    close(to_child[1]);  // so that it ends with a parent that does
+    _exit(child(to_child[0], to_parent[1]));
+  }
   wait_for(to_parent[0]);
   // The child's own stack and data of libraries, and its start.
   expect_at_most("parent and child after the fork", pages_of_both(pid), alone + MIB + MIB / 2);
