@@ -27,10 +27,11 @@ enum class LockRank : uint8_t {
   kPurge = 5,
   kGrow = 6,
   kPool = 7,
-  kMeta = 8
+  kMeta = 8,
+  kProfile = 9
 };
 
-inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kMeta) + 1;
+inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kProfile) + 1;
 
 // A child of fork starts with its parent's counts.
 struct LockStats {

@@ -1,11 +1,15 @@
 #include "os/modules.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
 
 #include "base/bits.h"
 #include "os/raw_syscall.h"
+
+// Weak: an older glibc has none.
+extern "C" [[gnu::weak]] int _dl_find_object(void* address, dl_find_object* result) noexcept;
 
 namespace hakmem::os {
 
@@ -77,6 +81,38 @@ Module module_at(uintptr_t address) {
   Search search{address, {}};
   dl_iterate_phdr(look_at, &search);
   return search.module;
+}
+
+CodeRange code_range_at(uintptr_t address) {
+  CodeRange range;
+  dl_find_object found{};
+  if (_dl_find_object == nullptr) return range;
+  if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return range;
+  range.begin = reinterpret_cast<uintptr_t>(found.dlfo_map_start);
+  range.end = reinterpret_cast<uintptr_t>(found.dlfo_map_end);
+  range.unwind_header = reinterpret_cast<uintptr_t>(found.dlfo_eh_frame);
+  range.link_map = found.dlfo_link_map;
+  const char* name = found.dlfo_link_map == nullptr ? nullptr : found.dlfo_link_map->l_name;
+  range.is_program = name != nullptr && name[0] == '\0';
+  return range;
+}
+
+// The file's header is where its mappings begin.
+Module module_of(const CodeRange& range) {
+  Module module;
+  const ElfW(Ehdr)* header = reinterpret_cast<const ElfW(Ehdr)*>(range.begin);
+  const link_map* map = static_cast<const link_map*>(range.link_map);
+  if (map == nullptr || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return module;
+  module.found = true;
+  module.base = map->l_addr;
+  module.unwind_header = range.unwind_header;
+  const ElfW(Phdr)* segments = reinterpret_cast<const ElfW(Phdr)*>(range.begin + header->e_phoff);
+  for (int i = 0; i < header->e_phnum; ++i) {
+    if (segments[i].p_type != PT_NOTE || module.build_id_size != 0) continue;
+    read_build_id(module.base + segments[i].p_vaddr, segments[i].p_filesz, &module);
+  }
+  read_path(map->l_name, &module);
+  return module;
 }
 
 }  // namespace hakmem::os

@@ -2,9 +2,9 @@
 //
 // Responsibility  Say which file an address of code belongs to, and where its tables are.
 // Contract        Allocates nothing. Takes the dynamic linker's lock for a moment, so it is for a process
-//                 that is about to end. The path is the linker's; the program's own is read from /proc.
+//                 that is about to end; code_range_at() and module_of() take none. The path is the linker's; the program's own is read from /proc.
 // Observable      Nothing.
-// Composable      dl_iterate_phdr, raw system calls. Used by os/unwind, superslab/misuse.
+// Composable      dl_iterate_phdr, raw system calls. Used by os/unwind, superslab/misuse, profile.
 #pragma once
 
 #include <cstddef>
@@ -25,5 +25,16 @@ struct Module {
 };
 
 Module module_at(uintptr_t address);
+
+// The same without any lock, from glibc 2.35 on: for whoever asks often, and anywhere.
+struct CodeRange {
+  uintptr_t begin = 0;  // both 0: not the linker's, or an older glibc
+  uintptr_t end = 0;
+  uintptr_t unwind_header = 0;
+  const void* link_map = nullptr;
+  bool is_program = false;  // and no library
+};
+CodeRange code_range_at(uintptr_t address);
+Module module_of(const CodeRange& range);
 
 }  // namespace hakmem::os

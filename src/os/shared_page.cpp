@@ -82,13 +82,15 @@ bool is_gone(uint64_t pid) {
   return raw_syscall(SYS_kill, static_cast<long>(pid), 0) == -ESRCH;
 }
 
-// PID.NAMESPACE of our namespace, whose process is gone.
+// PID.NAMESPACE, or that and a suffix, of our namespace, whose process is gone.
 bool is_stale(const char* name, uint64_t ours) {
   uint64_t numbers[2] = {};
   uint32_t part = 0;
   for (; *name != '\0'; ++name) {
     if (*name == '.' && part == 0) {
       part = 1;
+    } else if (*name == '.') {
+      break;
     } else if (is_digit(*name) && numbers[part] < UINT64_MAX / 16) {
       numbers[part] = numbers[part] * 10 + static_cast<uint64_t>(*name - '0');
     } else {
@@ -134,7 +136,7 @@ void* map_file(int file, Bytes size) {
 
 }  // namespace
 
-SharedPage create_shared_page(Bytes size) {
+SharedPage create_shared_page(Bytes size, const char* suffix) {
   SharedPage page;
   LineWriter folder_path;
   folder_path.append(kFolderPrefix);
@@ -148,7 +150,7 @@ SharedPage create_shared_page(Bytes size) {
   remove_stale(folder, page.pid_namespace);
   LineWriter file_name;
   file_name.append_decimal(static_cast<uint64_t>(process_id())).append('.');
-  file_name.append_decimal(page.pid_namespace);
+  file_name.append_decimal(page.pid_namespace).append(suffix);
   char name[64];
   copy_text(name, sizeof(name), file_name);
   const int file = make_file(folder, name);
@@ -161,6 +163,11 @@ SharedPage create_shared_page(Bytes size) {
   folder_path.append('/').append(TextView(name));
   copy_text(page.path, sizeof(page.path), folder_path);
   return page;
+}
+
+void remove_shared_page(const SharedPage& page, Bytes size) {
+  raw_syscall(SYS_unlinkat, AT_FDCWD, as_long(page.path), 0);
+  raw_syscall(SYS_munmap, as_long(page.address), static_cast<long>(size.count()));
 }
 
 }  // namespace hakmem::os

@@ -6,7 +6,7 @@
 //                 the file 0600 and new (O_EXCL, no link is followed). No descriptor stays open. What is
 //                 refused is nullptr, never an error; no process that hides itself (not dumpable) gets one.
 //                 Making one takes away files of processes that are gone, as many as one look finds.
-// Observable      The file: PID.NAMESPACE, the pid as the process sees it and the inode of its pid namespace.
+// Observable      The file: PID.NAMESPACE and a suffix, the pid as the process sees it and the inode of its pid namespace.
 // Composable      Raw system calls. Used by observe.
 #pragma once
 
@@ -21,7 +21,10 @@ struct SharedPage {
 };
 
 // `size` is a multiple of the page size. A file that an earlier program of this process left (exec) is
-// replaced.
-SharedPage create_shared_page(Bytes size);
+// replaced. `suffix` ends the name.
+SharedPage create_shared_page(Bytes size, const char* suffix = "");
+
+// Takes the name away, and this process's mapping.
+void remove_shared_page(const SharedPage& page, Bytes size);
 
 }  // namespace hakmem::os

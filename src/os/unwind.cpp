@@ -2,6 +2,7 @@
 
 #include <sys/uio.h>
 
+#include "base/bits.h"
 #include "os/call_frame.h"
 #include "os/modules.h"
 #include "os/process.h"
@@ -10,6 +11,14 @@
 namespace hakmem::os {
 
 namespace {
+
+#if defined(__x86_64__)
+constexpr uint8_t kFramePointer = 6;
+constexpr uint8_t kReturnRegister = 16;
+#else
+constexpr uint8_t kFramePointer = 29;
+constexpr uint8_t kReturnRegister = 30;
+#endif
 
 struct Registers {
   uintptr_t value[kFrameRegisters];
@@ -53,10 +62,95 @@ bool step(Registers& registers, uintptr_t* code) {
   return *code > 1;
 }
 
-}  // namespace
+// Words of the stack. A page is asked of the kernel when the walk first comes to it.
+class StackWords {
+ public:
+  bool read(uintptr_t address, uintptr_t* value) {
+    if (address % sizeof(uintptr_t) != 0) return false;
+    if (address < low_ || address >= high_) {
+      if (!read_word(address, value)) return false;
+      const uintptr_t page = round_down(address, kPage);
+      if (page == high_) {
+        high_ = page + kPage;
+      } else {
+        low_ = page;
+        high_ = page + kPage;
+      }
+      return true;
+    }
+    *value = *reinterpret_cast<const uintptr_t*>(address);
+    return true;
+  }
 
-[[gnu::noinline]] size_t backtrace(uintptr_t* frames, size_t frames_max) {
-  Registers registers{};
+ private:
+  // No kernel has smaller ones.
+  static constexpr uintptr_t kPage = 4096;
+  uintptr_t low_ = 0;
+  uintptr_t high_ = 0;
+};
+
+// False when one of the registers is found in a way that is not kept.
+bool keep_rules(const FrameRules& rules, KnownFrames::Entry* entry) {
+  entry->base_offset = static_cast<int32_t>(rules.base_offset);
+  entry->base_register = static_cast<uint8_t>(rules.base_register);
+  entry->return_register = static_cast<uint8_t>(rules.return_register);
+  const RegisterRule::Kind back = rules.registers[rules.return_register].kind;
+  if (entry->base_offset != rules.base_offset || back == RegisterRule::kUndefined) return false;
+  for (uint32_t i = 0; i < kFrameRegisters; ++i) {
+    const RegisterRule& rule = rules.registers[i];
+    if (rule.kind == RegisterRule::kSame || rule.kind == RegisterRule::kUndefined) continue;
+    if (rule.kind != RegisterRule::kAtOffset || entry->saved == KnownFrames::kSavedMax) return false;
+    entry->offsets[entry->saved] = static_cast<int32_t>(rule.offset);
+    entry->registers[entry->saved++] = static_cast<uint8_t>(i);
+  }
+  return true;
+}
+
+const KnownFrames::Entry& entry_for(KnownFrames* known, uintptr_t code) {
+  // Bits that differ between neighbouring calls.
+  KnownFrames::Entry& entry = known->entries[(code ^ (code >> 9)) % KnownFrames::kEntries];
+  if (entry.code == code) return entry;
+  entry = KnownFrames::Entry{};
+  entry.code = code;
+  const CodeRange range = code_range_at(code - 1);
+  if (range.unwind_header != 0) {
+    const FrameRules rules = rules_at(range.unwind_header, code - 1);
+    entry.ends = !rules.found || !keep_rules(rules, &entry);
+    return entry;
+  }
+  // The caller's frame pointer and the return address lie where the frame pointer points to.
+  entry.base_register = kFramePointer;
+  entry.base_offset = 2 * sizeof(uintptr_t);
+  entry.return_register = kReturnRegister;
+  entry.saved = 2;
+  entry.registers[0] = kFramePointer;
+  entry.offsets[0] = -2 * static_cast<int32_t>(sizeof(uintptr_t));
+  entry.registers[1] = kReturnRegister;
+  entry.offsets[1] = -static_cast<int32_t>(sizeof(uintptr_t));
+  return entry;
+}
+
+bool quick_step(KnownFrames* known, StackWords& words, Registers& registers, uintptr_t* code) {
+  const KnownFrames::Entry& entry = entry_for(known, *code);
+  if (entry.ends) return false;
+  const uintptr_t frame = registers.value[entry.base_register] +
+                          static_cast<uintptr_t>(intptr_t{entry.base_offset});
+  const uintptr_t stack = registers.value[kStackRegister];
+  // The stack grows down, so a walk that does not go up would not end.
+  if (frame < stack || (frame == stack && entry.saved != 0)) return false;
+  for (uint32_t i = 0; i < entry.saved; ++i) {
+    const uintptr_t place = frame + static_cast<uintptr_t>(intptr_t{entry.offsets[i]});
+    if (!words.read(place, &registers.value[entry.registers[i]])) return false;
+  }
+  registers.value[kStackRegister] = frame;
+  const uintptr_t back = registers.value[entry.return_register];
+  if (back <= 1 || back == *code) return false;
+  *code = back;
+  return true;
+}
+
+// Into the caller's own frame, whose registers these are.
+[[gnu::always_inline]] inline uintptr_t capture(Registers& registers) {
   uintptr_t code;
   uintptr_t* at = registers.value;
 #if defined(__x86_64__)
@@ -75,8 +169,25 @@ bool step(Registers& registers, uintptr_t* code) {
       : "r"(at)
       : "memory");
 #endif
+  return code;
+}
+
+}  // namespace
+
+[[gnu::noinline]] size_t backtrace(uintptr_t* frames, size_t frames_max) {
+  Registers registers{};
+  uintptr_t code = capture(registers);
   size_t count = 0;
   while (count < frames_max && step(registers, &code)) frames[count++] = code;
+  return count;
+}
+
+[[gnu::noinline]] size_t walk_stack(KnownFrames* known, uintptr_t* frames, size_t frames_max) {
+  Registers registers{};
+  StackWords words;
+  uintptr_t code = capture(registers);
+  size_t count = 0;
+  while (count < frames_max && quick_step(known, words, registers, &code)) frames[count++] = code;
   return count;
 }
 
