@@ -40,6 +40,11 @@ ThreadCache* CacheList::take_over() {
   return cache;
 }
 
+ThreadCache* CacheList::make_unowned() {
+  os::LockGuard guard(lock_);
+  return create();
+}
+
 void CacheList::park(ThreadCache* cache) {
   cache->set_owner_thread(0);
   cache->parked_since = os::now_coarse();

@@ -37,6 +37,9 @@ class CacheList {
   // A parked cache, else a new one; nullptr when the system refuses.
   ThreadCache* take_over();
 
+  // A cache that no thread will own and nobody adopts from; nullptr when the system refuses.
+  ThreadCache* make_unowned();
+
   // The cache has left or is retired, and its thread forgets it.
   void park(ThreadCache* cache);
 

@@ -232,14 +232,14 @@ void ThreadCache::retire() {
 }
 
 // Another thread may own this cache by now, so only what the lock protects is touched.
-void* ThreadCache::borrow_block(ClassIndex c, bool* zero) {
+void* ThreadCache::borrow_block(ClassIndex c, bool* zero, SlotCount alignment) {
   void* block = nullptr;
   if (!is_large(c)) {
     os::LockGuard guard(lock_);
     if (take_from_list(c, &block + 1, 1) != 0) return block;
   }
   const SharedPool::Acquired got =
-      pool().acquire(c, id_, nullptr, SlotCount(1), SharedPool::Growth::kAllowed);
+      pool().acquire(c, id_, nullptr, alignment, SharedPool::Growth::kAllowed);
   if (got.slab == nullptr) return nullptr;
   if (is_large(c)) {
     take_blocks(*got.slab, &block + 1, 1);

@@ -21,6 +21,7 @@
 #include "superslab/slab_pages.h"
 #include "pool/shared_pool.h"
 #include "front/cache_front.h"
+#include "front/gate.h"
 #include "front/message.h"
 #include "front/quarantine.h"
 #include "front/slab_list.h"
@@ -136,8 +137,9 @@ class ThreadCache : public CacheFront {
   static void return_strays(Message* strays);
   bool has_mail() const { return inbox_.has_mail(); }
 
-  // Takes one block past the stacks, for a thread that has no cache any more; nullptr when none.
-  void* borrow_block(ClassIndex size_class, bool* zero);
+  // Takes one block past the stacks, for a thread that has no cache any more or does not want its own to
+  // serve it; nullptr when none. `alignment`: as allocate_aligned().
+  void* borrow_block(ClassIndex size_class, bool* zero, SlotCount alignment = SlotCount(1));
 
   // Puts a block straight into the bitmap of the cache that owns it.
   static void return_home(void* block);
@@ -183,6 +185,9 @@ class ThreadCache : public CacheFront {
   uint32_t blocks_on_stack(ClassIndex c) const {
     return classes_[c.count()].published_depth.load(std::memory_order_relaxed);
   }
+
+  // What stands before it while its thread is profiled; made once, and kept. The profiler's own.
+  Gate* gate = nullptr;
 
   // The cache list's own; see CacheList.
   ThreadCache* parked_next = nullptr;

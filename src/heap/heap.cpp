@@ -7,6 +7,7 @@
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
 #include "large/huge.h"
+#include "profile/profiler.h"
 #include "heap/after_tick.h"
 #include "heap/deferred.h"
 #include "heap/foreign.h"
@@ -31,12 +32,13 @@ class SlowPath {
     const Milliseconds now = os::now_coarse();
     if (!scavenger::takes_over()) upkeep::in_passing(now);
     after_tick(now);
+    inside_.set_front(profiler().front_for(cache_));
   }
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;
 
  private:
-  const Inside inside_;
+  Inside inside_;
   ThreadCache* cache_;
 };
 
@@ -51,7 +53,7 @@ void after_slow_path() {
   scavenger::start_if_wanted();
 }
 
-void* allocate_huge(size_t size, size_t alignment, bool* zero) {
+void* allocate_huge_uncounted(size_t size, size_t alignment, bool* zero) {
   if (size > PTRDIFF_MAX) return nullptr;
   // Interrupted in the middle of the table: a handler gets nothing rather than a deadlock.
   if (huge_blocks().lock().held_by_me()) return nullptr;
@@ -72,6 +74,20 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
   return huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, zero);
 }
 
+// A profiled thread's block that counts is told to the profiler.
+void count_huge(void* block, size_t size) {
+  Gate* gate = gate_of(t_front);
+  if (gate == nullptr || block == nullptr || !gate->takes(size)) return;
+  const Inside inside;
+  profiler().sample_huge(gate, block, size);
+}
+
+void* allocate_huge(size_t size, size_t alignment, bool* zero) {
+  void* block = allocate_huge_uncounted(size, alignment, zero);
+  count_huge(block, size);
+  return block;
+}
+
 bool deallocate_huge(void* block) {
   // A handler's free in the middle of the table, or of slots that need the pool: left for later. With no
   // room for it the block is lost, the lesser evil.
@@ -81,6 +97,7 @@ bool deallocate_huge(void* block) {
     return true;
   }
   const Inside inside;
+  if (profiler().has_huge()) profiler().freed(block);
   return huge_blocks().release(block);
 }
 
@@ -101,15 +118,27 @@ void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
                                    : cache->allocate_aligned(c, alignment, zero);
 }
 
-void* allocate_class(ClassIndex c, SlotCount alignment, bool* zero) {
+// What the gate of a profiled thread let through; nullptr when it takes the slow path all the same.
+void* allocate_counted(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
+  if (gate->takes(size)) [[unlikely]] {
+    const Inside inside;
+    if (void* block = profiler().sample(gate, c, alignment, size, zero); block != nullptr) return block;
+  }
+  return alignment == SlotCount(1) ? gate->cache->pop(c) : nullptr;
+}
+
+void* allocate_class(ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
+  if (Gate* gate = gate_of(t_front); gate != nullptr) [[unlikely]] {
+    if (void* block = allocate_counted(gate, c, alignment, size, zero); block != nullptr) return block;
+  }
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) {
     if (lifecycle::departed() && alignment == SlotCount(1)) return allocate_departed(c, zero);
     // What a block of the class would have had: its size's largest power of two.
-    const size_t size = block_bytes(c).count();
-    const size_t natural = size & (~size + 1);
+    const size_t whole = block_bytes(c).count();
+    const size_t natural = whole & (~whole + 1);
     const size_t aligned = size_t{alignment.count()} << kSlotShift;
-    return allocate_in_handler(size, alignment == SlotCount(1) ? natural : aligned, zero);
+    return allocate_in_handler(whole, alignment == SlotCount(1) ? natural : aligned, zero);
   }
   void* block;
   {
@@ -140,8 +169,7 @@ void deallocate_without_cache(uint32_t tag, void* block) {
 }
 
 // The common case of a block that is not this thread's: a message to its owner is open.
-bool append_to_open_message(void* block) {
-  CacheFront* front = t_front;
+bool append_to_open_message(CacheFront* front, void* block) {
   {
     // A handler that came in between could send the message away.
     const Inside inside;
@@ -153,8 +181,30 @@ bool append_to_open_message(void* block) {
   return true;
 }
 
+// True when the gate of a profiled thread lets it through, as try_deallocate() and the open messages would
+// without one.
+bool deallocate_behind_gate(void* block) {
+  Gate* gate = gate_of(t_front);
+  if (gate == nullptr) return false;
+  ThreadCache* cache = gate->cache;
+  const uint32_t size_class = cache->own_class_of(block);
+  if (size_class < kClasses) return cache->push(ClassIndex(size_class), block);
+  return append_to_open_message(cache, block);
+}
+
+void deallocate_sampled(void* block) {
+  if (lifecycle::busy()) {
+    g_deferred.put(block);
+    return;
+  }
+  const Inside inside;
+  profiler().freed(block);
+  ThreadCache::return_home(block);
+}
+
 // A block of the reservations; `tag` is its slot's.
 void deallocate_ours(uint32_t tag, void* block) {
+  if (profiler().is_sampled(tag)) [[unlikely]] return deallocate_sampled(block);
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) {
     if (!lifecycle::busy()) return deallocate_without_cache(tag, block);
@@ -186,14 +236,20 @@ void* try_allocate_unmarked(size_t size) {
 }  // namespace
 
 void* allocate_slow(size_t size) {
+  // What a profiled thread's cache has, as soon as may be.
+  if (Gate* gate = gate_of(t_front); gate != nullptr && size <= kTinyMax) [[unlikely]] {
+    if (void* block = gate->pop_counted(size); block != nullptr) return block;
+  }
   if (passes_through()) return os::libc_malloc(size);
   bool zero = false;
   if (size > kLargeMax) return allocate_huge(size, 1, &zero);
-  return allocate_class(class_of(size), SlotCount(1), &zero);
+  return allocate_class(class_of(size), SlotCount(1), size, &zero);
 }
 
 void deallocate_slow(void* block) {
-  if (block == nullptr || append_to_open_message(block)) return;
+  // A gate has no messages.
+  if (block == nullptr || append_to_open_message(t_front, block)) return;
+  if (deallocate_behind_gate(block)) return;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   // A huge block in SuperSlabs is INTERIOR throughout.
   if (tag == kInteriorTag && deallocate_huge(block)) return;
@@ -215,7 +271,7 @@ void* allocate_zeroed(size_t size, size_t slack) {
   if (block == nullptr) {
     if (passes_through()) return os::libc_calloc(1, size);
     block = size > kLargeMax ? allocate_huge(size, 1, &zero)
-                             : allocate_class(class_of(size), SlotCount(1), &zero);
+                             : allocate_class(class_of(size), SlotCount(1), size, &zero);
     if (block == nullptr) return nullptr;
   }
   if (!zero) memset(block, 0, size - slack);
@@ -236,7 +292,7 @@ void* allocate_aligned(size_t alignment, size_t size) {
   if (alignment > kSlotBytes.count()) {
     const size_t large = size > kMidMax ? size : kMidMax + 1;
     const SlotCount slots(static_cast<uint32_t>(alignment >> kSlotShift));
-    return allocate_class(class_of(large), slots, &zero);
+    return allocate_class(class_of(large), slots, size, &zero);
   }
   // Blocks of a class lie at multiples of its size, and a power of two is never far above.
   ClassIndex c = class_of(round_up(size == 0 ? 1 : size, alignment));
@@ -244,7 +300,7 @@ void* allocate_aligned(size_t alignment, size_t size) {
   if constexpr (!kHardened) {
     if (void* block = t_front->pop(c); block != nullptr) return block;
   }
-  return allocate_class(c, SlotCount(1), &zero);
+  return allocate_class(c, SlotCount(1), size, &zero);
 }
 
 void idle() {

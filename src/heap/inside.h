@@ -22,6 +22,8 @@ class Inside {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     t_front = front_;
   }
+  // The thread goes on with another one.
+  void set_front(CacheFront* front) { front_ = front; }
   // What it was before.
   CacheFront* front() const { return front_; }
 

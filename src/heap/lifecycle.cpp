@@ -12,6 +12,7 @@
 #include "heap/inside.h"
 #include "heap/scavenger.h"
 #include "large/huge.h"
+#include "profile/profiler.h"
 
 namespace hakmem::lifecycle {
 
@@ -40,6 +41,10 @@ void say_options(const Config& options) {
   os::write_stderr(line.data(), line.size());
 }
 
+void profile_if_wanted() {
+  if (config().profile && !passes_through()) profiler().start(Bytes(0));
+}
+
 // Options are read at the first slow path at which the environment exists, in the only thread.
 void seal_options() {
   if (g_options_sealed.load(std::memory_order_acquire)) return;
@@ -56,6 +61,7 @@ void seal_options() {
   if (parsed.config.verbose) say_options(parsed.config);
   g_pass_through.store(!parsed.config.tiny_use_superslab && os::libc_malloc_present(),
                        std::memory_order_relaxed);
+  profile_if_wanted();
   g_options_sealed.store(true, std::memory_order_release);
 }
 
@@ -72,7 +78,7 @@ void on_thread_exit(void* value) {
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
-  bool list, holes, huge, purge, grow, pool, meta;
+  bool list, holes, huge, purge, grow, pool, meta, profile;
   ThreadCache* cache;
 };
 constinit ForkHeld g_fork_held{};
@@ -95,12 +101,14 @@ void before_fork() {
   held.grow = lock_unless_mine(pool().grow_lock());
   held.pool = lock_unless_mine(pool().lock());
   held.meta = lock_unless_mine(meta_arena().lock());
+  held.profile = lock_unless_mine(profiler().lock());
   g_fork_held = held;
   g_forking.store(os::thread_identity(), std::memory_order_relaxed);
 }
 
 void after_fork_in_parent() {
   const ForkHeld held = g_fork_held;
+  if (!held.profile) profiler().lock().unlock();
   if (!held.meta) meta_arena().lock().unlock();
   if (!held.pool) pool().lock().unlock();
   if (!held.grow) pool().grow_lock().unlock();
@@ -116,6 +124,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
   const ForkHeld held = g_fork_held;
+  if (!held.profile) profiler().lock().reset_in_child();
   if (!held.meta) meta_arena().lock().reset_in_child();
   if (!held.pool) pool().lock().reset_in_child();
   if (!held.grow) pool().grow_lock().reset_in_child();
@@ -130,6 +139,11 @@ void after_fork_in_child() {
   // Forked by a handler that interrupted the allocator: what this thread has begun it will finish.
   if (t_front != &kBusyFront) pool().repair_in_child();
   scavenger::forget_in_child();
+  // Forked by a handler that interrupted the profiler: the profile goes on in the parent only, and what
+  // this thread has begun finds it stopped.
+  profiler().forget_in_child();
+  profile_if_wanted();
+  if (Gate* gate = gate_of(t_front); gate != nullptr) t_front = gate->cache;
   g_forking.store(0, std::memory_order_relaxed);
 }
 
@@ -152,6 +166,13 @@ bool in_fork() {
   return forking != 0 && forking == os::thread_identity();
 }
 
+// Profiled or not from its first block on.
+CacheFront* front_of(ThreadCache* cache) {
+  if (profiler().rate() == Bytes(0)) return cache;
+  const Inside inside;
+  return profiler().front_for(cache);
+}
+
 ThreadCache* start_thread() {
   if (g_key_state.load(std::memory_order_acquire) == KeyState::kRefused) {
     // All of the process's keys were taken before ours: nobody will say that this thread ends, and a cache
@@ -166,7 +187,7 @@ ThreadCache* start_thread() {
   }
   if (cache == nullptr) return nullptr;
   cache->set_owner_thread(os::thread_identity());
-  t_front = cache;
+  t_front = front_of(cache);
   make_hooks();
   if (g_key_state.load(std::memory_order_acquire) == KeyState::kMade) {
     pthread_setspecific(g_key, cache);
@@ -179,7 +200,8 @@ ThreadCache* start_thread() {
 ThreadCache* current_cache() {
   CacheFront* front = t_front;
   if (in_fork()) [[unlikely]] return nullptr;
-  if (!is_constant(front)) [[likely]] return static_cast<ThreadCache*>(front);
+  if (is_cache(front)) [[likely]] return static_cast<ThreadCache*>(front);
+  if (Gate* gate = gate_of(front); gate != nullptr) return gate->cache;
   if (front != &kEmptyFront) return nullptr;
   seal_options();
   return passes_through() ? nullptr : start_thread();

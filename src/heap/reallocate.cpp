@@ -7,6 +7,7 @@
 #include "superslab/misuse.h"
 #include "pool/shared_pool.h"
 #include "large/huge.h"
+#include "profile/profiler.h"
 #include "heap/foreign.h"
 #include "heap/heap.h"
 #include "heap/inside.h"
@@ -53,10 +54,15 @@ void report_size_mismatch(const void* block, size_t size, size_t have) {
   os::write_stderr(line.data(), line.size());
 }
 
-bool resize_large(void* block, ClassIndex wanted) {
-  if (lifecycle::busy()) return false;
+// For a profiled thread this is an allocation, too: one that counts, or ends a sampled one, moves.
+bool resize_large(uint32_t tag, void* block, ClassIndex wanted, size_t size) {
+  if (lifecycle::busy() || profiler().is_sampled(tag)) return false;
+  Gate* gate = gate_of(t_front);
+  if (gate != nullptr && gate->would_take(size)) return false;
   const Inside inside;
-  return pool().resize(registry().slot_of(reinterpret_cast<uintptr_t>(block)), wanted);
+  const bool resized = pool().resize(registry().slot_of(reinterpret_cast<uintptr_t>(block)), wanted);
+  if (resized && gate != nullptr) gate->takes(size);
+  return resized;
 }
 
 // 0 when the block is not a huge one, or a handler interrupted this thread inside the table.
@@ -72,8 +78,13 @@ bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag
 void* resize_huge(void* block, size_t size) {
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
   if (is_in_slots && lifecycle::busy()) return nullptr;
+  Gate* gate = gate_of(t_front);
   const Inside inside;
-  return huge_blocks().resize(block, Bytes(size));
+  // Before it moves: its old address may be another block's at once.
+  if (profiler().has_huge()) profiler().freed(block);
+  void* moved = huge_blocks().resize(block, Bytes(size));
+  if (moved != nullptr && gate != nullptr && gate->takes(size)) profiler().sample_huge(gate, moved, size);
+  return moved;
 }
 
 void* reallocate_ours(uint32_t tag, void* block, size_t size) {
@@ -83,7 +94,7 @@ void* reallocate_ours(uint32_t tag, void* block, size_t size) {
   if (size <= kLargeMax) {
     const ClassIndex wanted = class_of(size);
     if (wanted == old_class) return block;
-    if (is_large(old_class) && is_large(wanted) && resize_large(block, wanted)) return block;
+    if (is_large(old_class) && is_large(wanted) && resize_large(tag, block, wanted, size)) return block;
     // A smaller class is worth a copy only when it saves half.
     if (size < old_size && size > old_size / 2) return block;
   }

@@ -7,6 +7,7 @@
 #include "front/hole_purge.h"
 #include "front/thread_cache.h"
 #include "large/huge.h"
+#include "profile/profiler.h"
 #include "heap/heap.h"
 
 namespace hakmem {
@@ -111,6 +112,7 @@ void measure(PageFigures* out) {
   totals.meta_committed_bytes = meta.committed.count();
   totals.hole_purged_bytes = hole_purge().purged().count();
   totals.sized_mismatches = heap::sized_mismatches();
+  totals.profile_rate = profiler().rate().count();
   for (PageClass& row : out->classes) {
     if (row.free_blocks > row.blocks) row.free_blocks = row.blocks;
     if (row.cached_blocks > row.blocks - row.free_blocks) {

@@ -32,7 +32,8 @@ struct PageHeader {
   uint32_t text_offset;
   uint32_t text_bytes;
   uint32_t process_id;  // as the process sees itself
-  uint32_t unused;
+  // Of a request that takes one: bytes between two samples; 0: the option's. Written before it.
+  std::atomic<uint32_t> argument;
   uint64_t pid_namespace;
   PageWord sequence;
   // Written from outside: any number not there before, its lowest byte a PageRequest. `answered` becomes
@@ -46,6 +47,8 @@ static_assert(sizeof(PageHeader) == 64 && sizeof(PageWord) == 8 && PageWord::is_
 enum PageRequest : uint8_t {
   kRequestRefresh = 1,  // write the page at the next tick
   kRequestPurge = 2,    // give back what can be given back, then write the page
+  kRequestProfile = 4,  // sample allocations; the file is there when it is answered
+  kRequestNoProfile = 8,  // stop, and take the file away
 };
 
 enum class PageEvent : uint64_t { kNone, kGrowth, kPurge, kPurgeRefused, kSharedFail, kMismatch, kRequestedPurge };

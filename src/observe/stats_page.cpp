@@ -11,6 +11,7 @@
 #include "pool/shared_pool.h"
 #include "heap/after_tick.h"
 #include "heap/upkeep.h"
+#include "profile/profiler.h"
 #include "observe/counters.h"
 #include "observe/page_figures.h"
 #include "observe/page_format.h"
@@ -174,11 +175,22 @@ void StatsPage::note_changes(const PageTotals& totals, uint64_t now) {
   rise(PageEvent::kMismatch, totals_.sized_mismatches, totals.sized_mismatches, 1);
 }
 
+// Whatever the argument is, the worst is many samples.
+void answer_profile(const PageHeader& header, uint64_t request) {
+  if ((request & kRequestProfile) != 0) {
+    // relaxed: the acquire of the request was before.
+    profiler().start(Bytes(header.argument.load(std::memory_order_relaxed)));
+    if (profiler().rate() != Bytes(0) && !profiler().make_file()) profiler().stop();
+  }
+  if ((request & kRequestNoProfile) != 0) profiler().stop();
+}
+
 void StatsPage::publish(uint64_t now, uint64_t request) {
   const bool is_purge = (request & kRequestPurge) != 0;
   const uint64_t purged = is_purge ? upkeep::everything().count() : 0;
   const uint64_t begin_us = os::now_microseconds();
   PageHeader* header = static_cast<PageHeader*>(file_.address);
+  answer_profile(*header, request);
   measure(&figures_);
   read_counters(&counters_);
   in_use_.store(pool().used().count(), std::memory_order_relaxed);
@@ -231,7 +243,8 @@ void StatsPage::write(uint64_t now, uint32_t process) {
     not_before_ms_.store(now + kIntervalUnwatched, std::memory_order_relaxed);
     return;
   }
-  const uint64_t request = header->request.load(std::memory_order_relaxed);
+  // sync: request. acquire: its argument was written before it.
+  const uint64_t request = header->request.load(std::memory_order_acquire);
   const bool is_new = request != header->answered.load(std::memory_order_relaxed);
   if (is_new) watched_until_ms_ = now + kWatchedMs;
   publish(now, is_new ? request : 0);

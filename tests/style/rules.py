@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 # Includes go down this list only (DESIGN §5): a box may use itself and what stands before it.
-LAYERS = ["base", "os", "config", "superslab", "pool", "front", "large", "heap", "hardened", "observe", "api"]
+LAYERS = ["base", "os", "config", "superslab", "pool", "front", "large", "profile", "heap", "hardened", "observe", "api"]
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 CONTRACT_WORDS = ["Responsibility", "Contract", "Observable", "Composable"]

@@ -1,0 +1,186 @@
+#include "profile/profiler.h"
+
+#include <new>
+
+#include "os/process.h"
+#include "os/unwind.h"
+#include "config/config.h"
+#include "superslab/meta_arena.h"
+#include "front/cache_list.h"
+
+namespace hakmem {
+
+namespace {
+
+struct ProfiledGate : Gate {
+  ProfiledGate(ThreadCache* behind_it, uint64_t seed) : Gate(behind_it, behind_it), random(seed) {}
+
+  uint64_t random;
+  uint64_t rate = 0;  // that the allowance was drawn with
+  os::KnownFrames known = {};
+};
+static_assert(sizeof(ProfiledGate) <= MetaArena::kCellMax);
+
+ProfiledGate& profiled(Gate* gate) { return *static_cast<ProfiledGate*>(gate); }
+
+// Our own frames are nobody's call sites. A program linked with us has them in its own file, and then the
+// command tells them apart by their names.
+uint32_t own_frames(const uintptr_t* frames, uint32_t depth) {
+  const os::CodeRange own = os::code_range_at(reinterpret_cast<uintptr_t>(&own_frames));
+  if (own.is_program) return 0;
+  uint32_t mine = 0;
+  while (mine < depth && frames[mine] - own.begin < own.end - own.begin) ++mine;
+  return mine;
+}
+
+}  // namespace
+
+constinit Profiler g_profiler;
+
+void Profiler::start(Bytes rate) {
+  if (kHardened || os::is_secure_process()) return;
+  const uint64_t wanted = rate.count() != 0 ? rate.count() : config().profile_rate_bytes;
+  os::LockGuard guard(lock_);
+  if (rate_.load(std::memory_order_relaxed) != 0) return;
+  rate_.store(wanted, std::memory_order_relaxed);
+}
+
+bool Profiler::make_file() {
+  {
+    os::LockGuard guard(lock_);
+    if (file_.is_open()) return true;
+  }
+  if (refused_.load(std::memory_order_relaxed)) return false;
+  // acquire, release: who makes one after another sees what that one made.
+  if (making_.exchange(true, std::memory_order_acquire)) return false;
+  ProfileFile made;
+  if (!os::is_sandboxed()) made = ProfileFile::open(rate().count(), os::now_coarse().count());
+  const bool is_there = made.is_open();
+  {
+    os::LockGuard guard(lock_);
+    file_ = made;
+  }
+  refused_.store(!is_there, std::memory_order_relaxed);
+  making_.store(false, std::memory_order_release);
+  return is_there;
+}
+
+void Profiler::stop() {
+  ProfileFile ended;
+  LiveSamples samples;
+  {
+    os::LockGuard guard(lock_);
+    rate_.store(0, std::memory_order_relaxed);
+    refused_.store(false, std::memory_order_relaxed);
+    huge_.store(0, std::memory_order_relaxed);
+    ended = file_;
+    file_ = ProfileFile();
+    samples = live_;
+    live_ = LiveSamples();
+  }
+  ended.close();
+  samples.unmap();
+}
+
+CacheFront* Profiler::front_for(ThreadCache* cache) {
+  const uint64_t rate = rate_.load(std::memory_order_relaxed);
+  if (rate == 0) return cache;
+  if (cache->gate == nullptr) {
+    void* cell = meta_arena().allocate(Bytes(sizeof(ProfiledGate)));
+    if (cell == nullptr) return cache;
+    const uint64_t seed = os::now_microseconds() ^ uint64_t{cache->id().count()} << 40;
+    cache->gate = new (cell) ProfiledGate(cache, seed);
+  }
+  ProfiledGate& gate = profiled(cache->gate);
+  if (gate.rate != rate) {
+    gate.rate = rate;
+    gate.allowance = next_gap(&gate.random, rate);
+  }
+  return &gate;
+}
+
+ThreadCache* Profiler::blocks_cache() {
+  const uint32_t owner = owner_.load(std::memory_order_relaxed);
+  if (owner != kConstantOwner.count()) return cache_list().find(OwnerId(owner));
+  if (making_.exchange(true, std::memory_order_acquire)) return nullptr;
+  ThreadCache* cache = cache_list().make_unowned();
+  if (cache != nullptr) owner_.store(cache->id().count(), std::memory_order_relaxed);
+  making_.store(false, std::memory_order_release);
+  return cache;
+}
+
+void* Profiler::sample(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
+  const uint64_t now_rate = rate().count();
+  gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
+  if (now_rate == 0 || now_rate != profiled(gate).rate || !make_file()) return nullptr;
+  ThreadCache* cache = blocks_cache();
+  if (cache == nullptr) return nullptr;
+  void* block = cache->borrow_block(c, zero, alignment);
+  if (block != nullptr) note(gate, block, size);
+  return block;
+}
+
+void Profiler::sample_huge(Gate* gate, void* block, size_t size) {
+  const uint64_t now_rate = rate().count();
+  gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
+  if (now_rate == 0 || now_rate != profiled(gate).rate || !make_file()) return;
+  // Before the program has the block: it may be freed by another thread.
+  huge_.fetch_add(1, std::memory_order_relaxed);
+  note(gate, block, size);
+}
+
+void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
+  os::CodeRange last;
+  for (uint32_t i = 0; i < depth; ++i) {
+    if (frames[i] - last.begin < last.end - last.begin) continue;
+    last = os::code_range_at(frames[i] - 1);
+    if (last.end == 0) continue;
+    {
+      os::LockGuard guard(lock_);
+      if (!file_.is_open() || file_.knows_module(last)) continue;
+    }
+    const os::Module module = os::module_of(last);
+    os::LockGuard guard(lock_);
+    if (module.found && file_.is_open()) file_.add_module(last, module);
+  }
+}
+
+void Profiler::note(Gate* gate, void* block, size_t size) {
+  uintptr_t frames[kProfileDepthMax + 8];
+  const uint32_t walked = static_cast<uint32_t>(
+      os::walk_stack(&profiled(gate).known, frames, sizeof frames / sizeof *frames));
+  const uint32_t mine = own_frames(frames, walked);
+  uint32_t depth = walked - mine;
+  if (depth > kProfileDepthMax) depth = kProfileDepthMax;
+  add_modules(frames + mine, depth);
+  live_.make_room(lock_);
+  os::LockGuard guard(lock_);
+  if (!file_.is_open()) return;
+  const uint32_t stack = file_.intern(frames + mine, depth);
+  const bool stays = live_.put({reinterpret_cast<uintptr_t>(block), size, stack, 0});
+  if (!stays) file_.count_lost();
+  file_.allocated(stack, weight_of(size, file_.rate_bytes()), stays);
+}
+
+void Profiler::freed(const void* block) {
+  os::LockGuard guard(lock_);
+  if (!file_.is_open()) return;
+  const LiveSample sample = live_.take(reinterpret_cast<uintptr_t>(block));
+  if (sample.address == 0) return;
+  if (sample.size > kLargeMax) huge_.fetch_sub(1, std::memory_order_relaxed);
+  file_.freed(sample.stack, weight_of(sample.size, file_.rate_bytes()));
+}
+
+void Profiler::forget_in_child() {
+  rate_.store(0, std::memory_order_relaxed);
+  owner_.store(kConstantOwner.count(), std::memory_order_relaxed);
+  huge_.store(0, std::memory_order_relaxed);
+  making_.store(false, std::memory_order_relaxed);
+  refused_.store(false, std::memory_order_relaxed);
+  file_.leave();
+  file_ = ProfileFile();
+  live_.unmap();
+  live_ = LiveSamples();
+}
+
+}  // namespace hakmem
