@@ -31,7 +31,7 @@ constexpr const char* kRunDetails =
     "When the program was not run, one line says why, and the exit status is 2 usage,\n"
     "3 the library is missing, 4 no permission, 5 not a program for hakmem, 127 no such program.";
 
-// `hakmem run [--hardened] [--summary] [--force] [--] PROGRAM ...`. The program and its arguments never pass
+// `hakmem run [--hardened] [--summary] [--profile FILE] [--force] [--] PROGRAM ...`. The program and its arguments never pass
 // through the option parser: what stands behind the program's name is the program's, `--help` and `--`
 // included.
 std::vector<std::string> command_to_run(const std::vector<std::string>& arguments, RunOptions* options) {
@@ -42,6 +42,8 @@ std::vector<std::string> command_to_run(const std::vector<std::string>& argument
       options->library = Library::kHardened;
     } else if (argument == "--summary") {
       options->summary = true;
+    } else if (argument == "--profile" && i + 1 < arguments.size()) {
+      options->profile = arguments[++i];
     } else if (argument == "--force") {
       options->force = true;
     } else if (argument == "--") {
@@ -93,6 +95,7 @@ int dispatch(int argc, char** argv) {
   run_help->add_option("PROGRAM", program, "the program and its arguments")->required();
   run_help->add_flag("--summary", options.summary,
                      "wait for it, and say in one line at its end what it took");
+  run_help->add_option("--profile", options.profile, "wait for it, and write its heap profile to this file (pprof)");
   run_help->add_flag("--force", options.force, "also a program that has a malloc of its own");
   run_help->footer(kRunDetails);
   std::function<int()> action = [] { return kExitUsage; };

@@ -22,6 +22,7 @@
 #include "exit_code.h"
 #include "installation.h"
 #include "live/text.h"
+#include "profile/command.h"
 
 namespace hakmem::tools {
 namespace {
@@ -95,7 +96,7 @@ volatile std::sig_atomic_t g_child = 0;
 }
 
 // Ctrl-C reaches the program by itself; what is sent to this process alone is passed on.
-int run_and_wait(const std::string& program, std::vector<char*>& arguments) {
+int run_and_wait(const std::string& program, std::vector<char*>& arguments, const RunOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   // A signal that comes before we pass them on waits until we do.
   sigset_t all;
@@ -118,15 +119,24 @@ int run_and_wait(const std::string& program, std::vector<char*>& arguments) {
   sigprocmask(SIG_SETMASK, &before, nullptr);
   int status = 0;
   rusage usage{};
+  if (!options.profile.empty()) {
+    // Its number is still its own until it is waited for, and so is the file of that number.
+    siginfo_t ended{};
+    while (waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR) {
+    }
+    write_profile_of_ended(child, options.profile);
+  }
   while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const std::string end = WIFSIGNALED(status) ? fmt::format("ended by signal {}", WTERMSIG(status))
                                               : fmt::format("exit status {}", WEXITSTATUS(status));
-  fmt::print(stderr, "hakmem: {}, {:.2f} s, processor {:.2f} s, peak resident memory {}\n", end, took.count(),
-             static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                 static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
-             bytes_text(static_cast<std::int64_t>(usage.ru_maxrss) * 1024));
+  if (options.summary) {
+    fmt::print(stderr, "hakmem: {}, {:.2f} s, processor {:.2f} s, peak resident memory {}\n", end, took.count(),
+               static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                   static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+               bytes_text(static_cast<std::int64_t>(usage.ru_maxrss) * 1024));
+  }
   if (WIFSIGNALED(status)) die_by(WTERMSIG(status));
   return WEXITSTATUS(status);
 }
@@ -172,7 +182,8 @@ int run(const std::vector<std::string>& command, const RunOptions& options) {
   }
   arguments.push_back(nullptr);
   std::fflush(nullptr);
-  if (options.summary) return run_and_wait(*program, arguments);
+  if (!options.profile.empty()) setenv("HAKMEM_PROFILE", "on", 1);
+  if (options.summary || !options.profile.empty()) return run_and_wait(*program, arguments, options);
   execvp(program->c_str(), arguments.data());
   return exec_failed(*program, errno);
 }

@@ -20,5 +20,6 @@ void declare_map(CLI::App* app, Action* action);
 void declare_top(CLI::App* app, Action* action);
 void declare_doctor(CLI::App* app, Action* action);
 void declare_serve(CLI::App* app, Action* action);
+void declare_profile(CLI::App* app, Action* action);
 
 }  // namespace hakmem::tools

@@ -16,6 +16,7 @@ void declare_live(CLI::App* app, std::function<int()>* action) {
   declare_top(app, action);
   declare_doctor(app, action);
   declare_serve(app, action);
+  declare_profile(app, action);
 }
 
 }  // namespace hakmem::tools

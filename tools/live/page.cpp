@@ -13,6 +13,7 @@
 
 #include "failure.h"
 #include "observe/page_format.h"
+#include "profile/profile_format.h"
 
 namespace hakmem::tools {
 namespace {
@@ -57,31 +58,6 @@ T word_at(const std::string& bytes, std::size_t offset) {
 // A member of the header, by its place.
 #define HEADER_FIELD(bytes, member) word_at<decltype(PageHeader::member)>(bytes, offsetof(PageHeader, member))
 
-// The path is the process's: through its root, which may be a container's.
-int open_page(int pid, const PageFile& file, int flags) {
-  const std::string root = "/proc/" + std::to_string(pid) + "/root";
-  int error = ENOENT;
-  for (const std::string& path : {root + file.path, file.path}) {
-    const int number = open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (number < 0) {
-      error = errno;
-      continue;
-    }
-    struct stat status {};
-    const bool is_it = fstat(number, &status) == 0 && S_ISREG(status.st_mode) &&
-                       status.st_dev == file.device && status.st_ino == file.inode;
-    if (is_it) return number;
-    close(number);
-    error = ENOENT;
-  }
-  if (error == EACCES || error == EPERM) {
-    throw Failure(kExitPermission, "{} may not be opened: try as the user who started process {}, or as root",
-                  file.path, pid);
-  }
-  throw Failure(kExitTargetMissing, "{}, which process {} shows its figures in, is gone; they cannot be read"
-                " until it is started again", file.path, pid);
-}
-
 bool read_whole(int file, std::string* bytes) {
   struct stat status {};
   if (fstat(file, &status) != 0 || status.st_size < static_cast<off_t>(sizeof(PageHeader)) ||
@@ -105,6 +81,39 @@ bool read_consistent(int file, const StatsPage& page, std::string* bytes) {
     poll(nullptr, 0, 1);
   }
   return false;
+}
+
+// The page, or the profile beside it.
+std::optional<PageFile> find_file(const std::vector<Mapping>& mappings, bool profile) {
+  const std::string prefix = "/dev/shm/hakmem.";
+  const std::string gone = " (deleted)";
+  const std::string suffix = kProfileSuffix;
+  for (const Mapping& mapping : mappings) {
+    if (mapping.path.rfind(prefix, 0) != 0 || mapping.permissions != "rw-s") continue;
+    PageFile file{mapping.path, mapping.device, mapping.inode, false};
+    if (file.path.size() > gone.size() &&
+        file.path.compare(file.path.size() - gone.size(), gone.size(), gone) == 0) {
+      file.path.resize(file.path.size() - gone.size());
+      file.deleted = true;
+    }
+    const bool is_profile = file.path.size() > suffix.size() &&
+                            file.path.compare(file.path.size() - suffix.size(), suffix.size(), suffix) == 0;
+    if (is_profile == profile) return file;
+  }
+  return std::nullopt;
+}
+
+std::uint64_t bits_of(Request request) {
+  switch (request) {
+    case Request::kPurge:
+      return kRequestPurge;
+    case Request::kProfile:
+      return kRequestProfile;
+    case Request::kNoProfile:
+      return kRequestNoProfile;
+    default:
+      return kRequestRefresh;
+  }
 }
 
 bool is_name(const std::string& text) {
@@ -245,21 +254,34 @@ const Table& StatsPage::table(const std::string& name) const {
   return found == tables.end() ? none : found->second;
 }
 
-std::optional<PageFile> find_page(const std::vector<Mapping>& mappings) {
-  const std::string prefix = "/dev/shm/hakmem.";
-  const std::string gone = " (deleted)";
-  for (const Mapping& mapping : mappings) {
-    if (mapping.path.rfind(prefix, 0) != 0 || mapping.permissions != "rw-s") continue;
-    PageFile file{mapping.path, mapping.device, mapping.inode, false};
-    if (file.path.size() > gone.size() &&
-        file.path.compare(file.path.size() - gone.size(), gone.size(), gone) == 0) {
-      file.path.resize(file.path.size() - gone.size());
-      file.deleted = true;
+// The path is the process's: through its root, which may be a container's.
+int open_page(int pid, const PageFile& file, int flags) {
+  const std::string root = "/proc/" + std::to_string(pid) + "/root";
+  int error = ENOENT;
+  for (const std::string& path : {root + file.path, file.path}) {
+    const int number = open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (number < 0) {
+      error = errno;
+      continue;
     }
-    return file;
+    struct stat status {};
+    const bool is_it = fstat(number, &status) == 0 && S_ISREG(status.st_mode) &&
+                       status.st_dev == file.device && status.st_ino == file.inode;
+    if (is_it) return number;
+    close(number);
+    error = ENOENT;
   }
-  return std::nullopt;
+  if (error == EACCES || error == EPERM) {
+    throw Failure(kExitPermission, "{} may not be opened: try as the user who started process {}, or as root",
+                  file.path, pid);
+  }
+  throw Failure(kExitTargetMissing, "{}, which process {} shows its figures in, is gone; they cannot be read"
+                " until it is started again", file.path, pid);
 }
+
+std::optional<PageFile> find_page(const std::vector<Mapping>& mappings) { return find_file(mappings, false); }
+
+std::optional<PageFile> find_profile(const std::vector<Mapping>& mappings) { return find_file(mappings, true); }
 
 std::string mapped_library(const std::vector<Mapping>& mappings) {
   for (const Mapping& mapping : mappings) {
@@ -275,7 +297,7 @@ StatsPage read_page(int pid) { return read_page_of(read_process(pid), page_of(pi
 
 bool was_answered(const StatsPage& page) { return page.request == page.answered; }
 
-StatsPage ask_page(int pid, Request request, unsigned wait_ms) {
+StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t argument) {
   const ProcessInfo process = read_process(pid);
   const PageFile file = page_of(pid);
   StatsPage page = read_page_of(process, file);  // nothing is written to what is no page
@@ -285,9 +307,9 @@ StatsPage ask_page(int pid, Request request, unsigned wait_ms) {
     throw Failure(kExitPermission, "{} belongs to another user than process {}: nothing is asked of it", page.path,
                   pid);
   }
-  const auto bits = static_cast<std::uint64_t>(request == Request::kPurge ? kRequestPurge : kRequestRefresh);
-  const std::uint64_t word = (page.request / 256 + 1) * 256 + bits;
-  if (pwrite(opened, &word, sizeof(word), offsetof(PageHeader, request)) != sizeof(word)) {
+  const std::uint64_t word = (page.request / 256 + 1) * 256 + bits_of(request);
+  if (pwrite(opened, &argument, sizeof(argument), offsetof(PageHeader, argument)) != sizeof(argument) ||
+      pwrite(opened, &word, sizeof(word), offsetof(PageHeader, request)) != sizeof(word)) {
     throw Failure(kExitPermission, "{} cannot be written: {}", page.path, std::strerror(errno));
   }
   const std::uint64_t deadline = monotonic_ms() + wait_ms;

@@ -63,6 +63,10 @@ struct PageFile {
   bool deleted = false;
 };
 std::optional<PageFile> find_page(const std::vector<Mapping>& mappings);
+// The same for its heap profile.
+std::optional<PageFile> find_profile(const std::vector<Mapping>& mappings);
+// Of process `pid`, opened through its own root; why not is a Failure.
+int open_page(int pid, const PageFile& file, int flags);
 
 // The library as a file that is mapped, "" when there is none (it may be linked statically).
 std::string mapped_library(const std::vector<Mapping>& mappings);
@@ -70,9 +74,10 @@ std::string mapped_library(const std::vector<Mapping>& mappings);
 // Why there is nothing to read is a Failure.
 StatsPage read_page(int pid);
 
-enum class Request { kRefresh, kPurge };
+enum class Request { kRefresh, kPurge, kProfile, kNoProfile };
 // Asks for a fresh page, and waits until it is there or `wait_ms` are over. Returns the page as it is then.
-StatsPage ask_page(int pid, Request request, unsigned wait_ms);
+// `argument`: of kProfile the bytes between two samples, 0 for the process's own choice.
+StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t argument = 0);
 bool was_answered(const StatsPage& page);
 
 }  // namespace hakmem::tools

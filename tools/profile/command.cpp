@@ -1,0 +1,270 @@
+// `hakmem profile P`, `hakmem profile diff A B`, and what `hakmem run --profile` leaves.
+#include "command.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <optional>
+
+#include "../live/commands.h"
+#include "../live/failure.h"
+#include "../live/page.h"
+#include "../live/text.h"
+#include "pprof.h"
+#include "raw.h"
+#include "symbols.h"
+#include "text_formats.h"
+
+namespace hakmem::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A busy process answers within a tick or two; an idle one does not answer.
+constexpr unsigned kAnswerMs = 3000;
+
+enum class Format { kTable, kPprof, kFolded, kSpeedscope, kHtml };
+
+struct Options {
+  int pid = 0;
+  std::string duration;
+  std::string output;
+  std::uint32_t rate = 0;
+  std::size_t rows = 20;
+  bool folded = false, speedscope = false, html = false;
+  bool live = false, allocated = false, peak = false, growth = false;
+  std::string before, after;  // of diff
+
+  Format format() const {
+    if (folded) return Format::kFolded;
+    if (speedscope) return Format::kSpeedscope;
+    if (html) return Format::kHtml;
+    return output.empty() ? Format::kTable : Format::kPprof;
+  }
+  std::string column() const {
+    if (allocated) return "alloc_space";
+    if (peak) return "peak_space";
+    if (growth) return "growth_space";
+    return live ? "inuse_space" : "";
+  }
+};
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+double seconds_of(const std::string& text) {
+  std::size_t end = 0;
+  double number = -1;
+  try {
+    number = std::stod(text, &end);
+  } catch (const std::exception&) {
+  }
+  const std::string unit = text.substr(end);
+  const double factor = unit == "ms" ? 0.001 : unit == "s" || unit.empty() ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : -1;
+  if (number < 0 || factor < 0 || number * factor > 1e6) {
+    throw Failure(kExitUsage, "--duration {}: it takes a number and ms, s, m or h, as 30s", text);
+  }
+  return number * factor;
+}
+
+void write_output(const std::string& output, const std::string& bytes) {
+  if (output.empty() || output == "-") {
+    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+    if (std::fflush(stdout) != 0) throw Failure(kExitPermission, "stdout cannot be written: {}", std::strerror(errno));
+    return;
+  }
+  std::ofstream file(output, std::ios::binary | std::ios::trunc);
+  file << bytes;
+  file.close();
+  if (!file) throw Failure(kExitPermission, "{} cannot be written: {}", output, std::strerror(errno));
+}
+
+void deliver(const Profile& profile, const Options& options, const std::string& name) {
+  switch (options.format()) {
+    case Format::kTable:
+      return write_output(options.output, to_table(profile, options.rows));
+    case Format::kPprof:
+      return write_output(options.output, to_pprof(profile));
+    case Format::kFolded:
+      return write_output(options.output, to_folded(profile));
+    case Format::kSpeedscope:
+      return write_output(options.output, to_speedscope(profile, name));
+    case Format::kHtml:
+      return write_output(options.output, to_html(profile, name));
+  }
+}
+
+void choose(Profile* profile, const std::string& column) {
+  profile->chosen = column_of(*profile, column.empty() ? "inuse_space" : column);
+}
+
+// The file that the process writes now, if it does. Its own, and not one of a parent that it still maps.
+std::optional<PageFile> profile_of(int pid) { return find_profile(read_mappings(pid, Detail::kAddresses)); }
+
+struct OpenFile {
+  explicit OpenFile(int file) : number(file) {}
+  ~OpenFile() { close(number); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  const int number;
+};
+
+// Until the time is over, the process has ended, or somebody presses Ctrl-C.
+void wait_for(int pid, double seconds) {
+  std::signal(SIGINT, [](int) { g_interrupted = 1; });
+  std::signal(SIGTERM, [](int) { g_interrupted = 1; });
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  const std::string folder = fmt::format("/proc/{}/ns/pid", pid);
+  char link[64];
+  while (g_interrupted == 0 && Clock::now() < end && readlink(folder.c_str(), link, sizeof link) > 0) {
+    const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+    poll(nullptr, 0, static_cast<int>(std::min<std::int64_t>(rest + 1, 100)));
+  }
+}
+
+void start(const Options& options) {
+  const StatsPage page = ask_page(options.pid, Request::kProfile, kAnswerMs, options.rate);
+  if (!was_answered(page)) {
+    throw Failure(kExitFinding, "process {} did not answer: it does not allocate now; the request stands, and the"
+                  " profile begins when it does", options.pid);
+  }
+  if (page.total("profile_rate") == 0) {
+    throw Failure(kExitUnsupported, "process {} refuses to be profiled: it is in a sandbox (seccomp), runs an older"
+                  " library, or its /dev/shm has no room for 256 KiB", options.pid);
+  }
+}
+
+int profile(const Options& options) {
+  const StatsPage page = read_page(options.pid);
+  const bool was_on = page.total("profile_rate") != 0;
+  const double seconds = options.duration.empty() ? (was_on ? 0 : 30) : seconds_of(options.duration);
+  if (!was_on) start(options);
+  const std::optional<PageFile> found = profile_of(options.pid);
+  if (!found) {
+    throw Failure(kExitFinding, "process {} has taken no sample yet (one every {} in the mean)", options.pid,
+                  bytes_text(static_cast<std::int64_t>(page.total("profile_rate"))));
+  }
+  const OpenFile file(open_page(options.pid, *found, O_RDONLY));
+  const std::string path = printable(found->path);
+  const Mark mark = was_on && seconds > 0 ? mark_of(read_raw(file.number, path, {})) : Mark();
+  const ProcessInfo process = read_process(options.pid);
+  const auto begin = Clock::now();
+  wait_for(options.pid, seconds);
+  Profile result = read_raw(file.number, path, mark);
+  result.duration_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
+  result.time_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const std::string root = fmt::format("/proc/{}/root", options.pid);
+  name_locations(&result, root);
+  drop_allocator(&result);
+  if (!was_on) {
+    try {
+      ask_page(options.pid, Request::kNoProfile, 1000);
+    } catch (const Failure&) {
+      // It has ended meanwhile.
+    }
+  }
+  choose(&result, options.column());
+  deliver(result, options, fmt::format("{}[{}]", process.name, options.pid));
+  if (options.format() == Format::kPprof && options.output != "-") {
+    fmt::print(stderr, "hakmem: {} samples of {} call stacks in {}; go tool pprof -http=: {}\n", result.taken,
+               result.samples.size(), options.output, options.output);
+  }
+  return kExitFine;
+}
+
+Profile read_pprof(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw Failure(errno == EACCES ? kExitPermission : kExitTargetMissing, "{}: {}", path, std::strerror(errno));
+  }
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return from_pprof(bytes, path);
+}
+
+int diff(const Options& options) {
+  const Profile before = read_pprof(options.before);
+  const Profile after = read_pprof(options.after);
+  deliver(difference(before, after, options.column()), options,
+          fmt::format("{} less {}", options.after, options.before));
+  return kExitFine;
+}
+
+void add_output(CLI::App* command, Options* options) {
+  command->add_option("-o,--output", options->output, "a file, or - for stdout; alone it means pprof");
+  CLI::Option_group* formats = command->add_option_group("format");
+  formats->add_flag("--folded", options->folded, "a line a call stack, for flamegraph.pl and others");
+  formats->add_flag("--speedscope", options->speedscope, "JSON for speedscope.app");
+  formats->add_flag("--html", options->html, "a page with a flame graph, which needs nothing else");
+  formats->require_option(0, 1);
+  CLI::Option_group* columns = command->add_option_group("figures");
+  columns->add_flag("--live", options->live, "what the program holds at the end (default)");
+  columns->add_flag("--allocated", options->allocated, "all that it asked for, freed or not");
+  columns->add_flag("--peak", options->peak, "what it held when that was most");
+  columns->add_flag("--growth", options->growth, "what it holds more at the end than at the beginning");
+  columns->require_option(0, 1);
+  command->add_option("--rows", options->rows, "call stacks in the table");
+}
+
+}  // namespace
+
+void write_profile_of_ended(int pid, const std::string& output) {
+  try {
+    const std::string path = raw_path(pid);
+    const int number = open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (number < 0) {
+      throw Failure(kExitFinding, "no profile: the program allocated too little to be sampled, or made no file in"
+                    " /dev/shm (it hides itself, or there is no room)");
+    }
+    const OpenFile file(number);
+    Profile result = read_raw(file.number, path, {});
+    unlink(path.c_str());
+    name_locations(&result, "");
+    drop_allocator(&result);
+    result.time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                         std::chrono::system_clock::now().time_since_epoch()).count();
+    choose(&result, "peak_space");
+    write_output(output, to_pprof(result));
+  } catch (const Failure& failure) {
+    fmt::print(stderr, "hakmem run: {}\n", failure.what());
+  }
+}
+
+void declare_profile(CLI::App* app, Action* action) {
+  CLI::App* command = app->add_subcommand("profile", "Which call sites of a process hold its heap, by samples");
+  const auto options = std::make_shared<Options>();
+  command->add_option("PID", options->pid, "a running process")->check(CLI::PositiveNumber);
+  command->add_option("-d,--duration", options->duration,
+                      "how long, as 30s (default); of a process that is profiled already: 0, what there is");
+  command->add_option("--rate", options->rate, "bytes between two samples, in the mean (default: 524288)")
+      ->check(CLI::Range(1u, 1u << 30));
+  add_output(command, options.get());
+  command->require_subcommand(0, 1);
+  CLI::App* two = command->add_subcommand("diff", "What the second of two pprof files holds more than the first");
+  two->add_option("BEFORE", options->before)->required();
+  two->add_option("AFTER", options->after)->required();
+  add_output(two, options.get());
+  command->footer("Examples:\n  hakmem profile 4121 -d 30s -o heap.pb.gz && go tool pprof -top heap.pb.gz\n"
+                  "  hakmem profile 4121 -d 5m --growth --html -o growth.html\n"
+                  "  hakmem profile diff monday.pb.gz friday.pb.gz");
+  two->callback([options, action] { *action = [options] { return diff(*options); }; });
+  command->callback([options, action, two] {
+    if (two->parsed()) return;
+    *action = [options] {
+      if (options->pid == 0) throw Failure(kExitUsage, "profile takes a PID (hakmem ps shows them), or diff");
+      return profile(*options);
+    };
+  });
+}
+
+}  // namespace hakmem::tools
