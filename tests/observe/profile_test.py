@@ -79,7 +79,8 @@ class Pprof:
         """Sums by the innermost function, largest first."""
         sums = {}
         for stack, values in self.samples:
-            site = stack[0].split("(")[0].split("::")[-1] if stack else ""
+            name = stack[0].replace("(anonymous namespace)::", "") if stack else ""
+            site = name.split("(")[0]
             sums[site] = sums.get(site, 0) + values[self.types.index(column)]
         return sorted(sums.items(), key=lambda item: -item[1])
 
@@ -111,6 +112,9 @@ class ProfileTest(unittest.TestCase):
 
         self.addCleanup(end)
         leak.stdout.readline()
+        maps = Path(f"/proc/{leak.pid}/maps")
+        while leak.poll() is None and "/dev/shm/hakmem." not in maps.read_text():
+            pass
         return leak
 
     def profile(self, leak, *arguments):
@@ -189,7 +193,7 @@ class ProfileTest(unittest.TestCase):
     def test_diff_shows_what_came(self):
         more = self.folder / "more.pb.gz"
         self.run_leak("4", more)
-        table = self.command("profile", "diff", self.file, more)
+        table = self.command("profile", "diff", self.file, more, "--live")
         self.assertEqual(table.returncode, 0, table.stderr)
         rows = table.stdout.splitlines()
         self.assertIn("leaking_site", rows[2])
