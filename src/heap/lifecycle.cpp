@@ -139,9 +139,9 @@ void after_fork_in_child() {
   // Forked by a handler that interrupted the allocator: what this thread has begun it will finish.
   if (t_front != &kBusyFront) pool().repair_in_child();
   scavenger::forget_in_child();
-  // Forked by a handler that interrupted the profiler: the profile goes on in the parent only, and what
-  // this thread has begun finds it stopped.
-  profiler().forget_in_child();
+  // Forked by a handler that interrupted the profiler under its lock: what this thread has begun it finishes,
+  // in the parent's file.
+  if (!held.profile) profiler().forget_in_child();
   profile_if_wanted();
   if (Gate* gate = gate_of(t_front); gate != nullptr) t_front = gate->cache;
   g_forking.store(0, std::memory_order_relaxed);

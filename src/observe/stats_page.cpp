@@ -180,7 +180,7 @@ void answer_profile(const PageHeader& header, uint64_t request) {
   if ((request & kRequestProfile) != 0) {
     // relaxed: the acquire of the request was before.
     profiler().start(Bytes(header.argument.load(std::memory_order_relaxed)));
-    if (profiler().rate() != Bytes(0) && !profiler().make_file()) profiler().stop();
+    if (profiler().rate() != Bytes(0)) profiler().make_file();
   }
   if ((request & kRequestNoProfile) != 0) profiler().stop();
 }

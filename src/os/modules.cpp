@@ -8,9 +8,6 @@
 #include "base/bits.h"
 #include "os/raw_syscall.h"
 
-// Weak: an older glibc has none.
-extern "C" [[gnu::weak]] int _dl_find_object(void* address, dl_find_object* result) noexcept;
-
 namespace hakmem::os {
 
 namespace {
@@ -86,7 +83,6 @@ Module module_at(uintptr_t address) {
 CodeRange code_range_at(uintptr_t address) {
   CodeRange range;
   dl_find_object found{};
-  if (_dl_find_object == nullptr) return range;
   if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return range;
   range.begin = reinterpret_cast<uintptr_t>(found.dlfo_map_start);
   range.end = reinterpret_cast<uintptr_t>(found.dlfo_map_end);

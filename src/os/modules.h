@@ -26,9 +26,9 @@ struct Module {
 
 Module module_at(uintptr_t address);
 
-// The same without any lock, from glibc 2.35 on: for whoever asks often, and anywhere.
+// The same without any lock, for whoever asks often, and anywhere. It is why the library needs glibc 2.35.
 struct CodeRange {
-  uintptr_t begin = 0;  // both 0: not the linker's, or an older glibc
+  uintptr_t begin = 0;  // both 0: no module's code
   uintptr_t end = 0;
   uintptr_t unwind_header = 0;
   const void* link_map = nullptr;

@@ -99,6 +99,8 @@ bool keep_rules(const FrameRules& rules, KnownFrames::Entry* entry) {
   for (uint32_t i = 0; i < kFrameRegisters; ++i) {
     const RegisterRule& rule = rules.registers[i];
     if (rule.kind == RegisterRule::kSame || rule.kind == RegisterRule::kUndefined) continue;
+    // Of no use to the frames we meet, as in step(), unless it is where the walk goes on.
+    if (rule.kind == RegisterRule::kUnknown && i != rules.return_register) continue;
     if (rule.kind != RegisterRule::kAtOffset || entry->saved == KnownFrames::kSavedMax) return false;
     entry->offsets[entry->saved] = static_cast<int32_t>(rule.offset);
     entry->registers[entry->saved++] = static_cast<uint8_t>(i);

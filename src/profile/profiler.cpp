@@ -50,19 +50,22 @@ bool Profiler::make_file() {
     os::LockGuard guard(lock_);
     if (file_.is_open()) return true;
   }
-  if (refused_.load(std::memory_order_relaxed)) return false;
   // acquire, release: who makes one after another sees what that one made.
   if (making_.exchange(true, std::memory_order_acquire)) return false;
+  const uint64_t wanted = rate().count();
   ProfileFile made;
-  if (!os::is_sandboxed()) made = ProfileFile::open(rate().count(), os::now_coarse().count());
+  if (!os::is_sandboxed()) made = ProfileFile::open(wanted, os::now_coarse().count());
   const bool is_there = made.is_open();
+  bool is_wanted;
   {
     os::LockGuard guard(lock_);
-    file_ = made;
+    is_wanted = rate_.load(std::memory_order_relaxed) == wanted;
+    if (is_wanted) file_ = made;
+    if (is_wanted && !is_there) rate_.store(0, std::memory_order_relaxed);
   }
-  refused_.store(!is_there, std::memory_order_relaxed);
+  if (!is_wanted) made.close();  // stopped meanwhile
   making_.store(false, std::memory_order_release);
-  return is_there;
+  return is_there && is_wanted;
 }
 
 void Profiler::stop() {
@@ -71,7 +74,6 @@ void Profiler::stop() {
   {
     os::LockGuard guard(lock_);
     rate_.store(0, std::memory_order_relaxed);
-    refused_.store(false, std::memory_order_relaxed);
     huge_.store(0, std::memory_order_relaxed);
     ended = file_;
     file_ = ProfileFile();
@@ -176,7 +178,6 @@ void Profiler::forget_in_child() {
   owner_.store(kConstantOwner.count(), std::memory_order_relaxed);
   huge_.store(0, std::memory_order_relaxed);
   making_.store(false, std::memory_order_relaxed);
-  refused_.store(false, std::memory_order_relaxed);
   file_.leave();
   file_ = ProfileFile();
   live_.unmap();

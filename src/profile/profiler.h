@@ -24,7 +24,8 @@ class Profiler {
 
   // `rate` 0: the option's. Only what was off is started.
   void start(Bytes rate);
-  // Makes the file now, and not with the first sample. False: there is none to be had.
+  // Makes the file now, and not with the first sample. False: another thread is at it, or there is none to be
+  // had; the profile is then off.
   bool make_file();
   void stop();
   // 0 while it is off.
@@ -63,7 +64,6 @@ class Profiler {
   std::atomic<uint64_t> huge_{0};  // sampled huge blocks
   // sync: profile maker. The thread that makes the file, or the cache.
   std::atomic<bool> making_{false};
-  std::atomic<bool> refused_{false};
   os::Lock lock_{os::LockRank::kProfile};
   // Below: under lock_.
   ProfileFile file_;
