@@ -251,7 +251,7 @@ TEST(Config, IssuesCountWithoutAReceiver) {
 
 TEST(Config, TableIsCompleteAndConsistent) {
   const OptionTable table = option_table();
-  EXPECT_EQ(table.count, 13U);
+  EXPECT_EQ(table.count, 15U);
   std::set<std::string> names;
   for (const OptionInfo& option : table) {
     std::string expected = "HAKMEM_";
