@@ -146,7 +146,7 @@ bool quick_step(KnownFrames* known, StackWords& words, Registers& registers, uin
   }
   registers.value[kStackRegister] = frame;
   const uintptr_t back = registers.value[entry.return_register];
-  if (back <= 1 || back == *code) return false;
+  if (back <= 1 || (back == *code && frame == stack)) return false;
   *code = back;
   return true;
 }

@@ -1,0 +1,143 @@
+// Profiled threads: what they are given is sound, what is counted adds up, and it ends.
+#include "profile/profiler.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "large/huge.h"
+#include "heap/heap.h"
+#include "observe/invariants.h"
+
+namespace hakmem {
+namespace {
+
+void* get(size_t size) {
+  void* block = heap::try_allocate(size);
+  return block != nullptr ? block : heap::allocate_slow(size);
+}
+
+void put(void* block) {
+  if (!heap::try_deallocate(block)) heap::deallocate_slow(block);
+}
+
+// The file of this process's profile; nullptr when it maps none.
+const ProfileHeader* find_header() {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(kProfileSuffix) == std::string::npos) continue;
+    return reinterpret_cast<const ProfileHeader*>(std::stoull(line, nullptr, 16));
+  }
+  return nullptr;
+}
+
+uint64_t get(const ProfileWord& word) { return word.load(std::memory_order_relaxed); }
+
+// Sizes of every range, aligned, zeroed, grown and shrunk; `keep` blocks of it are not freed.
+std::vector<void*> work(uint64_t seed, size_t keep) {
+  std::vector<void*> held;
+  for (int i = 0; i < 40'000; ++i) {
+    const uint64_t draw = split_mix(&seed);
+    const size_t limit = size_t{16} << (draw % 16);
+    const size_t size = 1 + (draw >> 8) % (i % 500 == 0 ? size_t{5} << 20 : limit);
+    void* block = nullptr;
+    if (i % 7 == 0) {
+      block = heap::allocate_aligned(size_t{1} << (4 + draw % 15), size);
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % (size_t{1} << (4 + draw % 15)), 0u);
+    } else if (i % 5 == 0) {
+      block = heap::allocate_zeroed(size);
+      EXPECT_EQ(static_cast<char*>(block)[size - 1], 0);
+    } else {
+      block = get(size);
+    }
+    EXPECT_GE(heap::usable_size(block), size);
+    memset(block, static_cast<int>(i), size < 64 ? size : 64);
+    if (i % 3 == 0) {
+      block = heap::reallocate(block, 1 + size * (draw % 5));
+      EXPECT_EQ(static_cast<unsigned char*>(block)[0], i % 256);
+    }
+    held.push_back(block);
+    if (held.size() > keep + 200) {
+      const size_t victim = split_mix(&seed) % held.size();
+      put(held[victim]);
+      held[victim] = held.back();
+      held.pop_back();
+    }
+  }
+  while (held.size() > keep) {
+    put(held.back());
+    held.pop_back();
+  }
+  return held;
+}
+
+class ProfilerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (kHardened) GTEST_SKIP() << "the hardened flavour has no profiler";
+    profiler().start(Bytes(4096));
+    if (!profiler().make_file()) GTEST_SKIP() << "no room in /dev/shm";
+  }
+  void TearDown() override {
+    profiler().stop();
+    EXPECT_EQ(find_header(), nullptr);
+    const char* violation = check_heap(Threads::kStopped);
+    EXPECT_EQ(violation, nullptr) << violation;
+  }
+};
+
+TEST_F(ProfilerTest, WhatIsFreedIsNotLive) {
+  std::thread(work, 1, 0).join();
+  const ProfileHeader* header = find_header();
+  ASSERT_NE(header, nullptr);
+  EXPECT_GT(get(header->samples), 10'000u);
+  EXPECT_EQ(get(header->samples_lost), 0u);
+  EXPECT_EQ(get(header->live_bytes), 0u);
+  EXPECT_GT(get(header->peak_bytes), 0u);
+}
+
+TEST_F(ProfilerTest, OthersMayFreeAfterTheThreadHasLeft) {
+  std::vector<void*> held[4];
+  std::vector<std::thread> threads;
+  for (uint64_t i = 0; i < 4; ++i) {
+    threads.emplace_back([i, &held] { held[i] = work(i, 1000); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const ProfileHeader* header = find_header();
+  ASSERT_NE(header, nullptr);
+  EXPECT_GT(get(header->live_bytes), 0u);
+  const char* violation = check_heap(Threads::kStopped);
+  EXPECT_EQ(violation, nullptr) << violation;
+  // Half of them by a thread that is profiled, half by one that is not.
+  std::thread([&held] {
+    for (int i = 0; i < 2; ++i) {
+      for (void* block : held[i]) put(block);
+    }
+  }).join();
+  for (int i = 2; i < 4; ++i) {
+    for (void* block : held[i]) put(block);
+  }
+  EXPECT_EQ(get(header->live_bytes), 0u);
+}
+
+TEST_F(ProfilerTest, BlocksOutliveTheProfile) {
+  std::vector<void*> held;
+  std::thread([&held] { held = work(9, 3000); }).join();
+  profiler().stop();
+  for (void* block : held) put(block);
+  profiler().start(Bytes(4096));
+  ASSERT_TRUE(profiler().make_file());
+  EXPECT_EQ(get(find_header()->live_bytes), 0u);
+}
+
+TEST_F(ProfilerTest, ASecondStartChangesNothing) {
+  profiler().start(Bytes(1 << 20));
+  EXPECT_EQ(profiler().rate(), Bytes(4096));
+}
+
+}  // namespace
+}  // namespace hakmem
