@@ -21,13 +21,14 @@ constexpr size_t kAutomaticShare = 16;
 Budget& budget() { return g_budget; }
 
 Bytes Budget::limit() {
+  const Bytes most = memory_limit().for_caches();
+  if (most == Bytes(0)) return most;
   if (const uint64_t fixed = config().cache_limit_bytes; fixed != 0) return Bytes(fixed);
   const Bytes share{registry().committed().count() / kAutomaticShare};
   uint32_t threads = cache_list().count() - cache_list().parked();
   if (threads > kAutomaticThreadsMax) threads = kAutomaticThreadsMax;
   const Bytes least{(threads == 0 ? 1 : threads) * kAutomaticPerThread};
   const Bytes wanted = share < least ? least : share;
-  const Bytes most{memory_limit().limit().count() / kAutomaticShare};
   return wanted < most ? wanted : most;
 }
 

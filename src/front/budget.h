@@ -24,7 +24,7 @@ class Budget {
   Bytes granted() const { return Bytes(granted_.load(std::memory_order_relaxed)); }
   // HAKMEM_CACHE_LIMIT, or 32 MiB for each thread that runs, of four at most, or a sixteenth
   // of what is committed, whichever is more; and at most a
-  // sixteenth of the process's limit.
+  // sixteenth of the process's limit, and nothing while memory is very short.
   static Bytes limit();
 
  private:

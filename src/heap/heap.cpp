@@ -29,6 +29,7 @@ class SlowPath {
   ~SlowPath() {
     if (!cache_->take_tick_notice()) return;
     upkeep::relieve(Bytes(0));
+    if (upkeep::caches_must_shrink()) cache_->trim();
     const Milliseconds now = os::now_coarse();
     if (!scavenger::takes_over()) upkeep::in_passing(now);
     after_tick(now);

@@ -2,14 +2,13 @@
 
 #include <atomic>
 
-#include "os/cgroup.h"
 #include "os/process.h"
-#include "os/thread.h"
 #include "config/config.h"
 #include "pool/memory_limit.h"
 #include "front/cache_list.h"
 #include "front/hole_purge.h"
 #include "large/huge.h"
+#include "heap/pressure.h"
 
 namespace hakmem::upkeep {
 
@@ -26,21 +25,24 @@ void retire_parked(Milliseconds now, uint32_t at_most) {
   if (decay_ms < now.count()) cache_list().retire_parked(now - Milliseconds(decay_ms), at_most);
 }
 
-// A container's limit matters to programs of some size only.
-constexpr Bytes kLookedUpFrom = mib(32);
-constinit std::atomic<bool> g_looked_up{false};
-
-// Once: the cgroup the process is in.
-void look_up_limit() {
-  if (g_looked_up.load(std::memory_order_relaxed) || pool().used() < kLookedUpFrom) return;
-  if (g_looked_up.exchange(true, std::memory_order_relaxed)) return;
-  if (config().memory_limit_bytes != 0 || os::is_sandboxed()) return;
-  memory_limit().set(os::cgroup_memory_limit());
-}
-
 constexpr Milliseconds kReliefPause{10};
 // sync: none. Whoever moves it forward does the work.
 constinit std::atomic<uint64_t> g_next_relief_ms{0};
+
+// What the rungs of the ladder do at once; what they forbid is asked for where it would be done.
+void answer_pressure(Milliseconds now) {
+  using Rung = MemoryLimit::Rung;
+  const Rung before = memory_limit().rung();
+  if (!pressure::look(now)) return;
+  const Rung rung = memory_limit().rung();
+  if (rung == Rung::kShrinkCaches && before != rung) {
+    everything();
+  } else if (rung >= Rung::kPurge) {
+    // Holes come back with the passes of decay: walking all slabs each second would be for nothing.
+    pool().purge_all();
+    huge_blocks().purge(now, true);
+  }
+}
 
 Bytes do_all(Milliseconds now, uint64_t deadline_us) {
   Bytes total = hole_purge().run(now, deadline_us);
@@ -52,13 +54,13 @@ Bytes do_all(Milliseconds now, uint64_t deadline_us) {
 }  // namespace
 
 Bytes in_passing(Milliseconds now) {
-  look_up_limit();
+  answer_pressure(now);
   retire_parked(now, kRetiredInPassing);
   return do_all(now, os::now_microseconds() + kInPassingUs);
 }
 
 Bytes at_leisure(Milliseconds now) {
-  look_up_limit();
+  answer_pressure(now);
   relieve(Bytes(0));
   cache_list().drain_mail();
   // A block in a sleeping thread's inbox keeps its page, however empty that is.
@@ -67,6 +69,8 @@ Bytes at_leisure(Milliseconds now) {
   retire_parked(now, UINT32_MAX);
   return do_all(now, UINT64_MAX);
 }
+
+bool caches_must_shrink() { return memory_limit().rung() == MemoryLimit::Rung::kShrinkCaches; }
 
 void relieve(Bytes wanted) {
   if (!memory_limit().is_near(pool().used() + wanted)) return;

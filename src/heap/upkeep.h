@@ -1,7 +1,8 @@
 // heap/upkeep.h: what the whole process gives back to the system, bit by bit.
 //
 // Responsibility  Let decay take what nobody came back for: EMPTY slots, holes in slabs, retained huge
-//                 blocks, what threads left behind; and all of it at once where memory is short.
+//                 blocks, what threads left behind; and all of it at once where memory is short, of the
+//                 process's own limit or of others.
 // Contract        Called at ticks, or by the scavenger instead of them. Needs Inside, or a thread that
 //                 never allocates; holds no lock between its parts. Whoever finds a part in somebody
 //                 else's hands leaves it to them.
@@ -22,7 +23,10 @@ Bytes at_leisure(Milliseconds now);
 // Everything at once, decayed or not.
 Bytes everything();
 
-// That, where the process's memory limit is near once `wanted` more is used; at most a hundred times a
+// While memory is very short: a thread at its tick empties its own cache.
+bool caches_must_shrink();
+
+// Everything, where the process's memory limit is near once `wanted` more is used; at most a hundred times a
 // second. At ticks, and before a huge block.
 void relieve(Bytes wanted);
 

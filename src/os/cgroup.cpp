@@ -14,8 +14,8 @@ constexpr size_t kPathMax = 512;
 // A path put together; empty when it does not fit.
 class Path {
  public:
-  Path(TextView mount, TextView group, TextView file) {
-    const TextView parts[] = {mount, group, "/", file};
+  Path(TextView root, TextView mount, TextView group, TextView file) {
+    const TextView parts[] = {root, mount, group, file};
     for (const TextView& part : parts) {
       if (length_ + part.size >= kPathMax) {
         length_ = 0;
@@ -32,29 +32,117 @@ class Path {
   size_t length_ = 0;
 };
 
-Bytes least(Bytes a, Bytes b) { return a < b ? a : b; }
-
-Bytes limit_in(TextView mount, TextView group, TextView file) {
-  LineReader reader(Path(mount, group, file).c_str());
-  TextView line;
-  return reader.next(&line) ? parse_cgroup_limit(line) : kNoLimit;
+// The digits that the text begins with.
+uint64_t leading_number(TextView text) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < text.size && is_digit(text.data[i]); ++i) {
+    value = value * 10 + static_cast<uint64_t>(text.data[i] - '0');
+  }
+  return value;
 }
 
-// Of the group and of all around it: each limits what lies in it. In a container the path may be the
-// host's, and then the mount point itself is the group.
-Bytes limit_of(const CgroupLine& line) {
-  TextView group = line.path;
-  Bytes limit = kNoLimit;
-  for (;;) {
-    while (group.size != 0 && group.data[group.size - 1] == '/') --group.size;
-    if (line.is_version_2) {
-      limit = least(limit, limit_in("/sys/fs/cgroup", group, "memory.max"));
-      limit = least(limit, limit_in("/sys/fs/cgroup", group, "memory.high"));
-    } else {
-      limit = least(limit, limit_in("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes"));
+// The files of one version.
+struct Names {
+  TextView mount;
+  TextView limits[2];
+  TextView usage;
+  // Of memory.stat, with what lies in groups inside this one.
+  TextView file_pages[2];
+  TextView hits;
+  TextView hit_rows[2];  // none: the file is a number
+};
+constexpr Names kVersion1 = {"/sys/fs/cgroup/memory",
+                             {"/memory.limit_in_bytes", {}},
+                             "/memory.usage_in_bytes",
+                             {"total_inactive_file ", "total_active_file "},
+                             "/memory.failcnt",
+                             {}};
+constexpr Names kVersion2 = {"/sys/fs/cgroup",
+                             {"/memory.max", "/memory.high"},
+                             "/memory.current",
+                             {"inactive_file ", "active_file "},
+                             "/memory.events",
+                             {"max ", "high "}};
+
+// One group of one version. No function here is inlined into another: each has a file's buffer on its
+// stack, and the stack is the program's.
+class Group {
+ public:
+  Group(TextView root, const Names& names, TextView path) : root_(root), names_(names), path_(path) {}
+
+  void add_to(MemoryReport* report) const {
+    Bytes limit = kNoLimit;
+    for (const TextView& file : names_.limits) {
+      if (file.size == 0) continue;
+      const Bytes found = limit_in(file);
+      if (found < limit) limit = found;
     }
-    if (group.size == 0) return limit;
-    while (group.size != 0 && group.data[group.size - 1] != '/') --group.size;
+    if (limit == kNoLimit) return;
+    if (limit < report->limit) report->limit = limit;
+    const uint32_t percent = percent_used(limit);
+    if (percent > report->full_percent) report->full_percent = percent;
+    report->limit_hits += sum_of(names_.hits, names_.hit_rows);
+  }
+
+  // "some avg10=1.23 avg60=..."; false where there is no such file.
+  [[gnu::noinline]] bool read_stalls(TextView file, MemoryReport* report) const {
+    LineReader reader(Path(root_, names_.mount, path_, file).c_str());
+    TextView line;
+    const TextView head = "some avg10=";
+    if (!reader.next(&line) || !starts_with(line, head)) return false;
+    report->knows_stalls = true;
+    report->stalled_percent = static_cast<uint32_t>(leading_number(line.from(head.size)));
+    return true;
+  }
+
+ private:
+  [[gnu::noinline]] Bytes limit_in(TextView file) const {
+    LineReader reader(Path(root_, names_.mount, path_, file).c_str());
+    TextView line;
+    return reader.next(&line) ? parse_cgroup_limit(line) : kNoLimit;
+  }
+
+  // Of the rows that begin so, or, where the first is empty, of every line.
+  [[gnu::noinline]] uint64_t sum_of(TextView file, const TextView (&rows)[2]) const {
+    LineReader reader(Path(root_, names_.mount, path_, file).c_str());
+    TextView line;
+    uint64_t sum = 0;
+    while (reader.next(&line)) {
+      if (rows[0].size == 0) sum += leading_number(line);
+      for (const TextView& row : rows) {
+        if (row.size != 0 && starts_with(line, row)) sum += leading_number(line.from(row.size));
+      }
+    }
+    return sum;
+  }
+
+  // memory.stat costs the kernel most, and is not asked for while half is free.
+  uint32_t percent_used(Bytes limit) const {
+    const size_t hundredth = limit.count() / 100 + 1;
+    const uint64_t used = sum_of(names_.usage, {});
+    if (used < limit.count() / 2) return 0;
+    const uint64_t files = sum_of("/memory.stat", names_.file_pages);
+    return used > files ? static_cast<uint32_t>((used - files) / hundredth) : 0;
+  }
+
+  TextView root_;
+  const Names& names_;
+  TextView path_;
+};
+
+// The group and all around it: each limits what lies in it. In a container the path may be the host's, and
+// then the mount point itself is the group.
+void add_groups(TextView root, const CgroupLine& line, MemoryReport* report) {
+  const Names& names = line.is_version_2 ? kVersion2 : kVersion1;
+  TextView path = line.path;
+  for (;;) {
+    while (path.size != 0 && path.data[path.size - 1] == '/') --path.size;
+    const Group group(root, names, path);
+    group.add_to(report);
+    // The innermost that has the file.
+    if (line.is_version_2 && !report->knows_stalls) group.read_stalls("/memory.pressure", report);
+    if (path.size == 0) return;
+    while (path.size != 0 && path.data[path.size - 1] != '/') --path.size;
   }
 }
 
@@ -90,16 +178,22 @@ CgroupLine parse_cgroup_line(TextView line) {
   return result;
 }
 
-Bytes cgroup_memory_limit() {
-  Bytes limit = kNoLimit;
-  LineReader reader("/proc/self/cgroup");
-  TextView text;
-  while (reader.next(&text)) {
-    if (const CgroupLine line = parse_cgroup_line(text); line.is_memory) {
-      limit = least(limit, limit_of(line));
+MemoryReport read_memory_report(TextView root) {
+  MemoryReport report;
+  {
+    LineReader reader(Path(root, "/proc/self/cgroup", "", "").c_str());
+    TextView text;
+    while (reader.next(&text)) {
+      if (const CgroupLine line = parse_cgroup_line(text); line.is_memory) {
+        add_groups(root, line, &report);
+      }
     }
   }
-  return limit;
+  if (!report.knows_stalls) {
+    constexpr Names kMachine = {};
+    Group(root, kMachine, "").read_stalls("/proc/pressure/memory", &report);
+  }
+  return report;
 }
 
 }  // namespace hakmem::os

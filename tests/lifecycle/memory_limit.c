@@ -3,10 +3,9 @@
 // are live, of small, mid, large and huge blocks in turn; of the small ones a tenth, in runs of 200, stays until the
 // next turn had its peak.
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "support/program.h"
+#include "support/cgroup.h"
 
 #define LIMIT (256 * MIB)
 #define TURN_BYTES (144 * MIB)
@@ -56,37 +55,12 @@ static int live(void) {
   return finish();
 }
 
-static int write_number(const char* folder, const char* file, size_t number) {
-  char path[200];
-  snprintf(path, sizeof path, "%s/%s", folder, file);
-  FILE* out = fopen(path, "w");
-  if (out == NULL) return 0;
-  const int written = fprintf(out, "%zu", number) > 0;
-  return fclose(out) == 0 && written;
-}
-
-// Version 1 or 2; NULL when this user may not, or the memory controller is elsewhere.
-static const char* make_group(void) {
-  static char folder[100];
-  const struct {
-    const char* mount;
-    const char* file;
-  } versions[] = {{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}};
-  for (int i = 0; i < 2; ++i) {
-    snprintf(folder, sizeof folder, "%s/hakmem-test-%d", versions[i].mount, (int)getpid());
-    if (mkdir(folder, 0755) != 0) continue;
-    if (write_number(folder, versions[i].file, LIMIT)) return folder;
-    rmdir(folder);
-  }
-  return NULL;
-}
-
-static void run(const char* program, const char* option, const char* group) {
+static void run(const char* program, const char* option, const struct cgroup* group) {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     if (option != NULL) setenv("HAKMEM_MEMORY_LIMIT", option, 1);
-    if (group != NULL) REQUIRE(write_number(group, "cgroup.procs", (size_t)getpid()));
+    if (group != NULL) REQUIRE(enter_cgroup(group));
     execl(program, program, "live", (char*)NULL);
     _exit(99);
   }
@@ -105,10 +79,10 @@ int main(int argc, char** argv) {
   if (argc > 1) return live();
   begin(180);
   run(argv[0], "256M", NULL);
-  const char* group = make_group();
-  if (group != NULL) {
-    run(argv[0], NULL, group);
-    EXPECT(rmdir(group) == 0);
+  struct cgroup group;
+  if (make_cgroup(&group, LIMIT)) {
+    run(argv[0], NULL, &group);
+    EXPECT(rmdir(group.folder) == 0);
   }
   return finish();
 }
