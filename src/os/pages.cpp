@@ -95,6 +95,11 @@ bool purge(void* address, Bytes size) {
                      MADV_DONTNEED) == 0;
 }
 
+void advise_huge_pages(void* address, Bytes size, bool wanted) {
+  raw_syscall(SYS_madvise, reinterpret_cast<long>(address), static_cast<long>(size.count()),
+              wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 void* remap(void* address, Bytes old_size, Bytes new_size) {
   DCHECK((held_ranks() & kForbidden) == 0);
   const long result =

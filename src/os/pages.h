@@ -34,6 +34,10 @@ void unmap(void* address, Bytes size);
 // afterwards.
 bool purge(void* address, Bytes size);
 
+// A hint, once for a reservation: the system may put huge pages there, or none even where it does so
+// everywhere. It obeys neither against its own setting (never) nor against PR_SET_THP_DISABLE.
+void advise_huge_pages(void* address, Bytes size, bool wanted);
+
 // Grows or shrinks a mapping, moving it where it must; nullptr when refused, then nothing changed.
 void* remap(void* address, Bytes old_size, Bytes new_size);
 

@@ -269,6 +269,11 @@ bool purge(void* address, Bytes size) {
   return fakeos::system_call(SYS_madvise, address, size.count(), MADV_DONTNEED) == 0;
 }
 
+void advise_huge_pages(void* address, Bytes size, bool wanted) {
+  fakeos::require_reserved(Call::kPurge, address, size);
+  fakeos::system_call(SYS_madvise, address, size.count(), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 void* remap(void* address, Bytes old_size, Bytes new_size) {
   if (fakeos::enter(Call::kRemap, address, new_size)) return nullptr;
   fakeos::forget(Call::kRemap, address, old_size);
