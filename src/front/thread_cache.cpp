@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kBatchBytes = size_t{64} << 10;
 // Refills without a flush between after which the program is seen to grow.
 constexpr uint8_t kGrowingRefills = 4;
+// Such a program's stacks become no deeper than this: it will not need what they could hold before it frees.
+constexpr size_t kGrownBytes = size_t{512} << 10;
 // And the reverse.
 constexpr uint8_t kDrainingFlushes = 4;
 
@@ -21,6 +23,10 @@ uint32_t batch_size(ClassIndex c, uint32_t capacity) {
   const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
   const uint32_t half = (capacity + 1) / 2;
   return half < by_bytes ? half : (by_bytes == 0 ? 1 : by_bytes);
+}
+
+bool is_deep(ClassIndex c, uint32_t capacity) {
+  return capacity * size_t{block_bytes(c).count()} >= kGrownBytes;
 }
 
 }  // namespace
@@ -57,7 +63,7 @@ void* ThreadCache::refill(ClassIndex c) {
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) {
     materialise(c);
-  } else if (state.flushed || ++state.refills_in_row >= kGrowingRefills) {
+  } else if (state.flushed || (++state.refills_in_row >= kGrowingRefills && !is_deep(c, state.capacity))) {
     grow(c);
   }
   // Not zero only where a stale top left entries behind that are no blocks.
