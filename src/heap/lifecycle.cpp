@@ -55,6 +55,7 @@ void seal_options() {
   const ConfigIssueSink to_stderr{
       [](void*, TextView line) { os::write_stderr(line.data, line.size); }, nullptr};
   const ParsedConfig parsed = parse_config(environment, os::is_secure_process(), to_stderr);
+  os::note_sandbox_at_start();
   if (parsed.must_exit) os::exit_process(kExitBadConfiguration);
   seal(parsed.config);
   os::make_readable(sealed_page().address, Bytes(sealed_page().size_bytes));

@@ -44,6 +44,7 @@ Rung next_rung(Rung rung, const os::MemoryReport& report, uint64_t hits_before) 
 }
 
 bool look(Milliseconds now) {
+  if (config().memory_limit_bytes != 0) return false;
   uint64_t due = g_next_look_ms.load(std::memory_order_relaxed);
   if (now.count() < due) return false;
   // A process that became small again has nothing to give.

@@ -2,8 +2,8 @@
 //
 // Responsibility  Turn what the kernel says (os/cgroup) into a rung of the ladder: keep nothing, purge,
 //                 shrink caches.
-// Contract        look() reads at most once a second, and only in a process that has 32 MiB or more and no
-//                 seccomp mode; one rung up for each reading that finds pressure, one down for each that
+// Contract        look() reads at most once a second, and only in a process that has 32 MiB or more, no
+//                 HAKMEM_MEMORY_LIMIT, and no seccomp mode of its own making; one rung up for each reading that finds pressure, one down for each that
 //                 finds none. A limit that changes is known after a second, at the next look.
 // Observable      memory_limit().rung() and limit().
 // Composable      os/cgroup, pool (memory_limit). Used by upkeep.

@@ -2,7 +2,8 @@
 //
 // Responsibility  Do the upkeep of a process whose threads may never call malloc again.
 // Contract        HAKMEM_SCAVENGER=auto: started by a tick, or when 16 MiB changed hands since the last
-//                 look, once two threads have caches and the heap is of some size; on: by the first tick; off: never. Never in a process in seccomp mode.
+//                 look, once two threads have caches and the heap is of some size; on: by the first tick; off: never. Never in a process that
+//                 put itself in seccomp mode.
 //                 One thread with every signal blocked that never allocates and has no cache. While it
 //                 runs, ticks leave the upkeep to it. When nothing is left to do it sleeps until a tick
 //                 wakes it. The child of a fork has none until it needs one of its own.

@@ -7,7 +7,7 @@
 //                 mount them; stalls from the group, else of the whole machine (/proc/pressure/memory).
 //                 What cannot be read is as if it were not there. Everything is looked up anew each time,
 //                 for a process can be moved to another group, and no descriptor stays open. Opens files:
-//                 not for a process in seccomp mode. Some ten microseconds for each group.
+//                 not for a process that put itself in seccomp mode. Some ten microseconds for each group.
 // Observable      Nothing.
 // Composable      os/line_reader. Used by heap (pressure).
 #pragma once

@@ -16,6 +16,11 @@ constexpr size_t kStackBytes = size_t{256} << 10;
 // Libc's own two: cancellation, and setuid() for all threads.
 constexpr uint64_t kAllButLibcs = ~(uint64_t{3} << 31);
 
+// sync: none. Written before there is a second thread.
+constinit std::atomic<bool> g_filtered_at_start{false};
+
+bool is_filtered() { return raw_syscall(SYS_prctl, PR_GET_SECCOMP) > 0; }
+
 uint64_t change_signal_mask(const uint64_t* mask) {
   uint64_t old = 0;
   raw_syscall(SYS_rt_sigprocmask, kSetMask, reinterpret_cast<long>(mask),
@@ -67,6 +72,8 @@ void name_thread(const char* name) {
 
 bool has_blocked_signals() { return change_signal_mask(nullptr) != 0; }
 
-bool is_sandboxed() { return raw_syscall(SYS_prctl, PR_GET_SECCOMP) > 0; }
+void note_sandbox_at_start() { g_filtered_at_start.store(is_filtered(), std::memory_order_relaxed); }
+
+bool is_sandboxed() { return !g_filtered_at_start.load(std::memory_order_relaxed) && is_filtered(); }
 
 }  // namespace hakmem::os

@@ -1,0 +1,110 @@
+// Seccomp. A process that forbids itself to open files and to start threads is not ended by what the allocator does
+// now and then; a filter that was there before the program started keeps it from nothing.
+#include <dirent.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "support/program.h"
+
+#define SIZE 900
+#define BLOCKS (48 * MIB / SIZE)
+
+static char* blocks[BLOCKS];
+
+static void fill(void) {
+  for (size_t i = 0; i < BLOCKS; ++i) {
+    blocks[i] = malloc(SIZE);
+    memset(blocks[i], 0x5a, SIZE);
+  }
+}
+
+// A program at work: slow paths, and so ticks.
+static void work(void) {
+  for (size_t i = 0; i < BLOCKS; i += 16) free(blocks[i]);
+  for (size_t i = 0; i < BLOCKS; i += 16) blocks[i] = malloc(SIZE);
+}
+
+static void install(struct sock_filter* code, unsigned short length) {
+  const struct sock_fprog program = {length, code};
+  REQUIRE(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  REQUIRE(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void allow_everything(void) {
+  struct sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  install(code, 1);
+}
+
+static void forbid_files_and_threads(void) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  install(code, sizeof code / sizeof *code);
+}
+
+static uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+// Longer than the second between two looks at the container's limit.
+static int sandbox_itself(void) {
+  begin(60);
+  forbid_files_and_threads();
+  fill();
+  const uint64_t end = now_ms() + 1500;
+  while (now_ms() < end) work();
+  return finish();
+}
+
+static int threads_now(void) {
+  int count = 0;
+  DIR* tasks = opendir("/proc/self/task");
+  for (struct dirent* entry; (entry = readdir(tasks)) != NULL;) count += entry->d_name[0] != '.';
+  closedir(tasks);
+  return count;
+}
+
+// The alarm of begin() ends a wait in vain.
+static int live_in_a_container(void) {
+  begin(60);
+  fill();
+  while (threads_now() == 1) work();
+  return finish();
+}
+
+static void run(const char* program, const char* what, int in_container) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    // No page in /dev/shm, which opens a file at some tick.
+    setenv("HAKMEM_STATS", "off", 1);
+    setenv("HAKMEM_SCAVENGER", "on", 1);
+    if (in_container) allow_everything();
+    execl(program, program, what, (char*)NULL);
+    _exit(99);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+int main(int argc, char** argv) {
+  if (argc > 1) return strcmp(argv[1], "itself") == 0 ? sandbox_itself() : live_in_a_container();
+  begin(130);
+  run(argv[0], "itself", 0);
+  run(argv[0], "container", 1);
+  return finish();
+}
