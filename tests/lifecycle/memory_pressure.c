@@ -2,11 +2,12 @@
 // is lowered, or another process of the container takes the room. It gives back, although its own limit
 // was never near; and keeps again when there is room.
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "support/cgroup.h"
 
-#define SIZE 900
+#define SIZE 1000
 #define BLOCKS_MAX (128 * MIB / SIZE)
 
 static char* blocks[BLOCKS_MAX];
@@ -108,6 +109,7 @@ static pid_t start_neighbour(const struct cgroup* group, size_t bytes) {
   const pid_t neighbour = fork();
   REQUIRE(neighbour >= 0);
   if (neighbour == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     REQUIRE(enter_cgroup(group));
     char* taken = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(taken != MAP_FAILED);
@@ -136,6 +138,9 @@ int main(int argc, char** argv) {
     return keep_and_give_back(strtoul(argv[1], NULL, 10), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
   }
   begin(150);
+  // The sizes are the default flavour's; the hardened one has the same boxes for this, and records of its
+  // own that stay.
+  if (is_hardened()) return SKIPPED;
   struct cgroup group;
   if (!make_cgroup(&group, 512 * MIB)) return SKIPPED;
   lower_the_limit(argv[0], &group);
