@@ -138,8 +138,8 @@ int main(int argc, char** argv) {
     return keep_and_give_back(strtoul(argv[1], NULL, 10), atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
   }
   begin(150);
-  // The sizes are the default flavour's; the hardened one has the same boxes for this, and records of its
-  // own that stay.
+  // The sizes are the default flavour's; the hardened one takes more for the same blocks, and has the same
+  // boxes for this.
   if (is_hardened()) return SKIPPED;
   struct cgroup group;
   if (!make_cgroup(&group, 512 * MIB)) return SKIPPED;
