@@ -57,6 +57,13 @@ void CacheList::park(ThreadCache* cache) {
   os::LockGuard guard(lock_);
   link_parked(cache);
   stats_.parked.add(1);
+  note_left_mail(*cache);
+}
+
+// Under lock_. A sender that saw the cache parked may have told the list before the cache was on it, and
+// whoever drained the list since has not met it.
+void CacheList::note_left_mail(const ThreadCache& cache) {
+  if (cache.has_mail()) note_mail();
 }
 
 void CacheList::link_parked(ThreadCache* cache) {
@@ -98,8 +105,7 @@ void CacheList::retire_parked(Milliseconds until, uint32_t at_most) {
     cache->set_owner_thread(0);
     os::LockGuard guard(lock_);
     link_parked(cache);
-    // A sender may have left mail to the list while the cache was not on it.
-    if (cache->has_mail()) note_mail();
+    note_left_mail(*cache);
   }
 }
 
@@ -149,6 +155,7 @@ void CacheList::drain_mail() {
         strays = more;
         more = next;
       }
+      note_left_mail(*cache);  // somebody else had its lock
     }
   }
   ThreadCache::return_strays(strays);

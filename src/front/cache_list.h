@@ -93,6 +93,7 @@ class CacheList {
   ThreadCache* create();
   void link_parked(ThreadCache* cache);
   void note_unlinked(const ThreadCache* cache);
+  void note_left_mail(const ThreadCache& cache);
   ThreadCache* unlink_unretired(Milliseconds until);
   void settle_orphans();
 

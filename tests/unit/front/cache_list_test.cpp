@@ -330,6 +330,24 @@ TEST_F(CacheListTest, AnOrphanIsSettledBeforeItIsUsed) {
   }
 }
 
+TEST_F(CacheListTest, MailThatCouldNotBeDrainedIsRemembered) {
+  Owned sender;
+  Owned first;
+  void* block = get(*first, kClass);
+  ThreadCache* parked = first.leave();
+  cache_list().drain_mail();
+  {
+    const test::HeldElsewhere busy(parked->lock());
+    put(*sender, block);
+    tick(*sender);             // the sender cannot drain it, and says so
+    cache_list().drain_mail();  // nor can this
+    ASSERT_TRUE(parked->has_mail());
+  }
+  cache_list().drain_mail();
+  EXPECT_FALSE(parked->has_mail());
+  EXPECT_EQ(live(), 0U);
+}
+
 TEST_F(CacheListTest, AHalfWrittenTopIsNotTrusted) {
   Owned doomed;
   std::vector<void*> blocks = get_many(*doomed, kClass, 3);
