@@ -1,15 +1,16 @@
 /* locks.pml: lock ranks and fork (DESIGN 3.5, 3.7, 3.8, section 5).
  *
- * Ranks: list (0) -> cache 0 (1) -> cache 1 (2) -> cache 2, parked (3) -> grow (4) -> pool (5) -> meta (6).
- * Two workers with caches 0 and 1, cache 2 parked, a scavenger, a forker. A lock is taken blocking only
- * with nothing of its rank or above held; everything else is a try. Fork copies the locks as they are
+ * Ranks: list (0) -> holes (1) -> cache 0 (2) -> cache 1 (3) -> cache 2, parked (4) -> grow (5) -> pool (6) -> meta (7).
+ * Two workers with caches 0 and 1, cache 2 parked, a scavenger that purges holes, a forker. A lock is taken blocking only
+ * with nothing of its rank or above held; everything else is a try. Fork takes list, holes and caches as the
+ * walker's standstill does, so that no block is claimed for a purge meanwhile; it copies the locks as they are
  * into the child, where only the forker's thread goes on.
  *
  * Properties
  *   P1  No deadlock: no invalid end state, whoever waits for whom.
  *   P2  Ranks: a blocking take is never made with a lock of the same or a higher number held.
  *   P3  No system call with a cache's, the pool's or meta's lock held, nor with a lock held that somebody
- *       waits for with a cache's lock in his hand: so `grow` is never taken with a cache lock held.
+ *       waits for with a cache's lock in his hand: so `grow` and `holes` are never taken with a cache lock held.
  *   P4  The child of fork finds every lock free and can do a refill, a growth and a take-over.
  *
  * What follows for a refill that finds nothing: drop the own lock, grow (commit slots and metadata
@@ -23,7 +24,9 @@
  * Mutants: 1 adopter blocks on the other cache, 2 walker holds its own cache and blocks on the list,
  * 3 fork takes the caches before the list, 4 fork takes pool before the caches, 5 fork forgets meta,
  * 6 parker holds its cache and blocks on the list, 7 growth under the own cache lock, 8 metadata grows
- * under the pool's lock, 9 nested drain blocks, 10 fork forgets grow, 11 child does not unlock.
+ * under the pool's lock, 9 nested drain blocks, 10 fork forgets grow, 11 child does not unlock,
+ * 12 a tick purges holes with the own cache's lock held, 13 fork forgets holes, 14 fork takes holes after the caches,
+ * 15 holes are purged with their cache's lock held.
  */
 #ifndef ROUNDS1
 #define ROUNDS1 2                 /* actions of the first worker, of the second */
@@ -32,11 +35,13 @@
 #define ROUNDS2 1
 #endif
 #define LIST 0
-#define CACHE(c) (1 + (c))
-#define GROW 4
-#define POOL 5
-#define META 6
-#define NLOCK 7
+#define HOLES 1
+#define CACHE(c) (2 + (c))
+#define GROW 5
+#define POOL 6
+#define META 7
+#define NLOCK 8
+#define CACHES ((1 << CACHE(0)) | (1 << CACHE(1)) | (1 << CACHE(2)))
 
 byte lock[NLOCK];                 /* 0 free, else who + 1 */
 byte child[NLOCK];                /* the child's memory */
@@ -45,7 +50,7 @@ byte done;
 short held[4];                    /* ghost: mask of the locks each thread holds */
 
 #if defined(MUTANT_1) || defined(MUTANT_2) || defined(MUTANT_3) || defined(MUTANT_4) || \
-    defined(MUTANT_6) || defined(MUTANT_9)
+    defined(MUTANT_6) || defined(MUTANT_9) || defined(MUTANT_12) || defined(MUTANT_14)
 #define RANKED(x) true            /* let the deadlock itself be found, not the broken rank */
 #else
 #define RANKED(x) ((held[me] >> (x)) == 0)
@@ -71,7 +76,7 @@ inline drop(x)
 }
 inline system_call()              /* P3 */
 {
-  assert((held[me] & ((1 << CACHE(0)) | (1 << CACHE(1)) | (1 << CACHE(2)) | (1 << POOL) | (1 << META))) == 0)
+  assert((held[me] & (CACHES | (1 << POOL) | (1 << META))) == 0)
 }
 
 inline acquire_slot()             /* pool, and a bitmap from metadata that is already committed */
@@ -87,7 +92,7 @@ inline acquire_slot()             /* pool, and a bitmap from metadata that is al
 
 inline grow()
 {
-  assert((held[me] & 14) == 0);   /* P3 */
+  assert((held[me] & CACHES) == 0);   /* P3 */
   take(GROW);
   system_call();
   take(POOL); drop(POOL);
@@ -169,6 +174,40 @@ inline park(x, self)               /* thread exit, then the next thread of this 
   take(LIST); take(x); parked = parked & ~self; drop(x); drop(LIST)
 }
 
+inline purge_holes(x)             /* under HOLES: claim, purge with the claims alone, give back */
+{
+  take(x);
+#ifndef MUTANT_15
+  drop(x);
+#endif
+  system_call();
+#ifdef MUTANT_15
+  drop(x);
+#endif
+  take(x); drop(x);
+  take(POOL); drop(POOL);         /* a slab all of whose blocks are home */
+  drop(HOLES)
+}
+
+inline tick(x)                    /* whoever finds the holes taken leaves them to them */
+{
+#ifdef MUTANT_12
+  take(CACHE(2));
+  take(HOLES);
+  got = 1;
+#else
+  try(HOLES);
+#endif
+  if
+  :: got -> got = 0;
+#ifdef MUTANT_12
+     drop(CACHE(2));
+#endif
+     purge_holes(x)
+  :: else
+  fi
+}
+
 proctype Worker(byte me; byte rounds; byte mine; byte other; byte self)
 {
   bool got;
@@ -179,6 +218,7 @@ proctype Worker(byte me; byte rounds; byte mine; byte other; byte self)
        :: true -> drain_try(other)
        :: true -> drain_try(CACHE(2))
        :: true -> park(mine, self)
+       :: true -> tick(CACHE(2))
        :: take(META); drop(META)  /* a batch of message nodes, with no other lock */
        fi
   :: rounds == 0 -> break
@@ -186,18 +226,16 @@ proctype Worker(byte me; byte rounds; byte mine; byte other; byte self)
   done++
 }
 
-proctype Scavenger(byte me)       /* blocks on one cache at a time, holding nothing else */
+proctype Scavenger(byte me)       /* blocks on one cache at a time, holding only the holes' lock */
 {
   byte x;
-  bool got;
   if
   :: x = CACHE(0)
   :: x = CACHE(1)
   :: x = CACHE(2)
   fi;
-  take(x); drop(x);               /* claim */
-  system_call();
-  take(x); take(POOL); drop(POOL); drop(x);
+  take(HOLES);
+  purge_holes(x);
   done++
 }
 
@@ -210,12 +248,18 @@ proctype Forker(byte me)
 #ifndef MUTANT_3
   take(LIST);
 #endif
+#if !defined(MUTANT_13) && !defined(MUTANT_14)
+  take(HOLES);
+#endif
 #if defined(MUTANT_3)
   take(CACHE(0)); take(CACHE(1)); take(CACHE(2)); take(LIST); take(GROW); take(POOL);
 #elif defined(MUTANT_4)
   take(POOL); take(CACHE(0)); take(CACHE(1)); take(CACHE(2)); take(GROW);
 #else
   take(CACHE(0)); take(CACHE(1)); take(CACHE(2));
+#ifdef MUTANT_14
+  take(HOLES);
+#endif
 #ifndef MUTANT_10
   take(GROW);
 #endif
@@ -248,12 +292,16 @@ proctype Forker(byte me)
 #ifndef MUTANT_10
   drop(GROW);
 #endif
-  drop(CACHE(2)); drop(CACHE(1)); drop(CACHE(0)); drop(LIST);
+  drop(CACHE(2)); drop(CACHE(1)); drop(CACHE(0));
+#ifndef MUTANT_13
+  drop(HOLES);
+#endif
+  drop(LIST);
   /* and the child lives on: take-over, refill, growth */
-  child_take(LIST); child_take(CACHE(0)); child_take(CACHE(1)); child_take(CACHE(2));
+  child_take(LIST); child_take(HOLES); child_take(CACHE(0)); child_take(CACHE(1)); child_take(CACHE(2));
   child_take(GROW); child_take(POOL); child_take(META);
   child_drop(META); child_drop(POOL); child_drop(GROW);
-  child_drop(CACHE(2)); child_drop(CACHE(1)); child_drop(CACHE(0)); child_drop(LIST);
+  child_drop(CACHE(2)); child_drop(CACHE(1)); child_drop(CACHE(0)); child_drop(HOLES); child_drop(LIST);
   done++
 }
 

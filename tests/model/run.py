@@ -72,8 +72,8 @@ MODELS = {
     "locks": (
         ["ROUNDS1=1 ROUNDS2=1", "ROUNDS1=3 ROUNDS2=0"],
         {
-            **{n: ("ROUNDS1=1 ROUNDS2=1", "stuck") for n in (1, 2, 3, 4, 5, 6, 9, 10, 11)},
-            **{n: ("ROUNDS1=1 ROUNDS2=1", "assert") for n in (7, 8)},
+            **{n: ("ROUNDS1=1 ROUNDS2=1", "stuck") for n in (1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14)},
+            **{n: ("ROUNDS1=1 ROUNDS2=1", "assert") for n in (7, 8, 15)},
         },
     ),
 }
