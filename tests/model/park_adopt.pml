@@ -1,7 +1,7 @@
 /* park_adopt.pml: parking, adopting, forwarding, taking over (DESIGN 3.4, 3.6, 3.7), sequentially consistent.
  *
  * Cache 0's thread exits (and frees once more afterwards), cache 1's thread lives and may exit too, a
- * new thread takes a parked cache over or starts with cache 2, a scavenger purges holes. Slabs of two
+ * new thread takes a parked cache over or starts with cache 2, a scavenger purges holes or retires parked caches. Slabs of two
  * blocks that lie in different slots, so that a slab has two tags. The inbox itself is proven by
  * message.pml; here push and take-all are one step each.
  *
@@ -15,6 +15,9 @@
  *   P4  Forwarding ends: an address is forwarded at most once for each adoption of its slab.
  *   P5  A parked cache with mail is found: it is listed, or somebody is about to list or drain it.
  *   P6  Pages claimed by a hole purge hold no live block, and come back to the slab's *present* owner.
+ *   P8  RETIRE: a cache off the list of parked ones (its thread is about to link it, or a retirer has unlinked it)
+ *       is nobody else's: not taken over, not adopted from, and no walk meets it; its kept slab is released once.
+ *       A walk that took the notice of mail meanwhile does no harm: whoever links it looks at the inbox.
  *   P7  No deadlock (invalid end states), though a late free and a scavenger block on a cache's lock.
  *
  * LIST_LATER: the adopter does not hold its own lock while it adopts. From the first tag written on, a drainer
@@ -33,7 +36,8 @@
  * purge gives back under the old owner's lock, 11 failed try-lock does not list again, 12 adopter does not
  * look at parked again under the lock, 13 adopter does not hold its own lock, 14 nobody lists a cache that
  * was parked with an empty inbox, 15 late free left in an open message, 16 late free trusts the first tag, 17 with LIST_LATER the adopter
- * pins no block, but only looks at the owner again before it lists the slab.
+ * pins no block, but only looks at the owner again before it lists the slab, 18 the retirer links the cache and does
+ * not look at the inbox, 19 the parker looks before it links the cache, 20 the retirer leaves the cache on the list.
  */
 #ifndef NS
 #define NS 1                      /* slabs */
@@ -61,6 +65,9 @@
 #ifndef SCAVENGER
 #define SCAVENGER 0
 #endif
+#ifndef RETIRE
+#define RETIRE 0                  /* caches are off the list for a while; a live owner keeps a wholly free slab */
+#endif
 #define NONE 7
 #define SLAB(b) ((b) / 2)
 #define BIT(b) (1 << ((b) % 2))
@@ -79,6 +86,7 @@ byte place[NB], tag[NB], forwards[NB];
 byte bits[NS], owner[NS], adoptions[NS];
 byte slabs[NC], inbox[NC], stack[NC];     /* masks: of slabs, of blocks, of blocks */
 bool parked[NC], listed[NC], lock[NC];
+bool away[NC], adopting[NC];      /* off the list of parked caches; somebody holds the list to adopt from it */
 byte quiet;
 
 #include "park_adopt_steps.pml"
@@ -148,6 +156,23 @@ proctype Scavenger()              /* one hole purge: claim, madvise with no lock
   quiet++
 }
 
+proctype Retirer()
+{
+  byte b = NONE, m, t, y, s, l;
+  byte om[NC] = NONE;
+  bool first;
+  if                              /* the scavenger drains mail first, wherever it is told of some */
+  :: listed[0] -> walk(0); send_open()
+  :: listed[1] -> walk(1); send_open()
+  :: true
+  fi;
+  if
+  :: retire(0)
+  :: retire(1)
+  fi;
+  quiet++
+}
+
 init
 {
   byte b = NONE, m, t, y, l, s, c;
@@ -163,6 +188,7 @@ init
     run Thread(0, OPS0, 0, 1); run Thread(1, OPS1, 0, EXIT1); run Thread(2, OPS2, 1, EXIT2);
     if
     :: SCAVENGER -> run Scavenger()
+    :: RETIRE -> run Retirer()
     :: else -> quiet = 1
     fi
   }
@@ -195,7 +221,7 @@ init
     :: s < NC -> assert(!inbox[s] && !lock[s] && (!parked[s] || !stack[s]));
          t = 0;
          do
-         :: t < NS -> assert(((slabs[s] & (1 << t)) != 0) == (owner[t] == s) && bits[t] != 3); t++
+         :: t < NS -> assert(((slabs[s] & (1 << t)) != 0) == (owner[t] == s) && (RETIRE || bits[t] != 3)); t++
          :: else -> break
          od;
          s++

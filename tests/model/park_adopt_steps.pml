@@ -32,8 +32,8 @@ inline set_bit(b, x, t)           /* plain data under lock[x]; releases the slab
     bits[SLAB(b)] = t | BIT(b); place[b] = HOME; t = SLAB(b); b = NONE
   }
   if
-  :: bits[t] == 3 -> release(t, x)
-  :: else -> t = 0
+  :: bits[t] == 3 && !(RETIRE && !parked[x]) -> release(t, x)
+  :: else -> t = 0                               /* RETIRE: a live owner keeps it for the next refill */
   fi
 }
 
@@ -109,7 +109,8 @@ inline walk(x)                    /* drain a listed parked cache; the caller hol
   listed[x] = 0;
 #endif
   if
-  :: atomic { !lock[x] -> lock[x] = 1 };
+  :: away[x]                                     /* the notice is taken, and the walk meets no such cache */
+  :: atomic { !away[x] && !lock[x] -> lock[x] = 1 };
        if
        :: parked[x] -> drain(x)
        :: else
@@ -119,9 +120,9 @@ inline walk(x)                    /* drain a listed parked cache; the caller hol
 #endif
        drop_lock(x)
 #ifdef MUTANT_11
-  :: lock[x]
+  :: !away[x] && lock[x]
 #else
-  :: lock[x] -> listed[x] = 1
+  :: !away[x] && lock[x] -> listed[x] = 1
 #endif
   fi
 }
@@ -185,7 +186,7 @@ inline adopt(x, s)                /* holding lock[c], so only try */
 #ifdef MUTANT_1
   :: true ->
 #else
-  :: atomic { !lock[x] -> lock[x] = 1 };
+  :: atomic { !lock[x] && !away[x] -> lock[x] = 1; adopting[x] = 1 };
 #endif
        if
 #ifdef MUTANT_12
@@ -214,8 +215,8 @@ inline adopt(x, s)                /* holding lock[c], so only try */
        :: else
        fi;
 #ifndef MUTANT_1
-       drop_lock(x)
-  :: lock[x]
+       atomic { drop_lock(x); adopting[x] = 0 }
+  :: lock[x] || away[x]
 #endif
   fi;
   s = 0
@@ -332,16 +333,58 @@ inline park()                     /* mail, then open messages, then stacks, then
 #ifdef MUTANT_6
   parked[c] = 1; drop_lock(c); flush_stack(c)
 #else
-  flush_stack(c); parked[c] = 1; drop_lock(c)
+  flush_stack(c);
+  atomic { parked[c] = 1; away[c] = RETIRE }     /* not on the list yet */
+  drop_lock(c)
 #endif
+#ifdef MUTANT_19
+  if
+  :: inbox[c] != 0 -> listed[c] = 1
+  :: else
+  fi;
+#endif
+  away[c] = 0;
 #ifdef MUTANT_4
   if
   :: first -> listed[c] = 1; first = 0
-#else
+#elif !defined(MUTANT_19)
   if
   :: inbox[c] != 0 -> listed[c] = 1
+#else
+  if
+  :: false
 #endif
   :: else
+  fi
+}
+
+inline retire(x)                  /* by another thread: unlinked it belongs to the retirer, and is linked again */
+{
+  if
+#ifdef MUTANT_20
+  :: atomic { parked[x] && !away[x] -> away[x] = 0 };
+#else
+  :: atomic { parked[x] && !away[x] && !adopting[x] -> away[x] = 1 };
+#endif
+       assert(stack[x] == 0);
+       take_lock(x); drain(x); drop_lock(x);
+       send_open();
+       take_lock(x);
+       if
+       :: (slabs[x] & 1) && bits[0] == 3 ->      /* the kept slab */
+            assert(owner[0] == x && parked[x]); t = 0; release(t, x)
+       :: else
+       fi;
+       drop_lock(x);
+       assert(parked[x] && stack[x] == 0);       /* nobody took it over meanwhile */
+       away[x] = 0;
+#ifndef MUTANT_18
+       if
+       :: inbox[x] != 0 -> listed[x] = 1
+       :: else
+       fi
+#endif
+  :: true
   fi
 }
 
@@ -351,7 +394,7 @@ inline take_over(x)               /* a new thread: under the lock, so no adopter
   take_lock(x);
 #endif
   if
-  :: atomic { parked[x] -> parked[x] = 0; c = x }
+  :: atomic { parked[x] && !away[x] -> parked[x] = 0; c = x }
   :: else
   fi;
 #ifndef MUTANT_2

@@ -51,6 +51,7 @@ MODELS = {
             "OPS0=0 OPS1=1 OPS2=2 EXIT1=1 LIST_LATER=1",
             "OPS0=0 OPS1=1 OPS2=1 NS=2",
             "OPS0=0 OPS1=1 OPS2=2 NS=2",
+            "OPS0=1 OPS1=1 OPS2=0 RETIRE=1",
         ],
         {
             **{n: ("OPS0=1 OPS1=1 OPS2=1 EXIT1=1", "assert")
@@ -58,6 +59,7 @@ MODELS = {
             **{n: ("OPS0=0 OPS1=2 OPS2=1 EXIT2=1", "assert") for n in (3, 7, 8)},
             17: ("OPS0=0 OPS1=1 OPS2=2 EXIT1=1 LIST_LATER=1", "assert"),
             10: ("OPS0=0 OPS1=1 OPS2=1 SCAVENGER=1", "assert"),
+            **{n: ("OPS0=1 OPS1=1 OPS2=0 RETIRE=1", "assert") for n in (18, 19, 20)},
         },
     ),
     "purge": (
