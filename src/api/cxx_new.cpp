@@ -50,6 +50,11 @@ bool call_new_handler() {
   }
 }
 
+[[gnu::cold, gnu::noinline]] inline void* new_hardened_slow(void* block, size_t size, Origin origin) {
+  block = hardened::allocate_slow(block, size, origin);
+  return block != nullptr ? block : new_slow(size, origin);
+}
+
 [[gnu::cold, gnu::noinline]] void* new_aligned(size_t size, size_t alignment, Origin origin) {
   for (;;) {
     if (void* block = allocate_aligned(alignment, size, origin); block != nullptr) return block;
@@ -66,9 +71,7 @@ extern "C" {
 
 void* hakmem_own_new(size_t size) {
   if constexpr (kHardened) {
-    const Origin origin = api::origin_of_plain();
-    void* block = hardened::allocate(size, origin);
-    return block != nullptr ? block : api::new_slow(size, origin);
+    return hardened::allocate<api::new_hardened_slow>(size, api::origin_of_plain());
   }
   if (void* block = heap::try_allocate(size); block != nullptr) [[likely]]
     return block;

@@ -31,7 +31,7 @@ template <class... Arguments>
 // A scalar or array form behind which nothing is replaced; on failure `name` calls the new-handler.
 void* new_nothrow(bool replaced, const char* name, size_t size, Origin origin) {
   if constexpr (kHardened) {
-    void* block = replaced ? nullptr : hardened::allocate(size, origin);
+    void* block = replaced ? nullptr : hardened::allocate<hardened::allocate_slow>(size, origin);
     return block != nullptr ? block : nothrow_of_libstdcxx(name, size);
   }
   if (!replaced) [[likely]] {

@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include "heap/heap.h"
-#include "hardened/hardened.h"
+#include "hardened/tiny.h"
 
 namespace hakmem::api {
 
@@ -23,10 +23,19 @@ inline void* or_enomem(void* block) {
   return or_enomem(heap::allocate_slow(size));
 }
 
+// The hardened flavour's; what it does on its short ways needs no errno.
+[[gnu::cold, gnu::noinline]] inline void* allocate_hardened_slow(void* block, size_t size, Origin origin) {
+  return or_enomem(hardened::allocate_slow(block, size, origin));
+}
+[[gnu::cold, gnu::noinline]] inline void* allocate_zeroed_hardened_slow(void* block, size_t size,
+                                                                        Origin origin) {
+  return or_enomem(hardened::allocate_zeroed_slow(block, size, origin));
+}
+
 // `origin`: whose call it is. Only the hardened flavour remembers and compares it.
 
 [[gnu::always_inline]] inline void* allocate(size_t size, Origin origin = Origin::kMalloc) {
-  if constexpr (kHardened) return or_enomem(hardened::allocate(size, origin));
+  if constexpr (kHardened) return hardened::allocate<allocate_hardened_slow>(size, origin);
   // Apart, so that either has its registers to itself: one instruction less in each.
   if (size <= kTinyMax) {
     if (void* block = heap::try_allocate_tiny(size); block != nullptr) [[likely]]
@@ -55,14 +64,16 @@ inline void* or_enomem(void* block) {
 
 inline void deallocate_aligned(void* block, size_t size, size_t alignment,
                                Origin origin = Origin::kMalloc) {
-  if constexpr (kHardened) return hardened::deallocate_aligned(block, size, alignment, origin);
+  if constexpr (kHardened) return hardened::deallocate_slow(block, size, alignment, origin);
   heap::deallocate_sized_slow(block, size, alignment);
 }
 
 inline void* allocate_zeroed(size_t count, size_t size) {
   size_t total;
   if (__builtin_mul_overflow(count, size, &total)) return or_enomem(nullptr);
-  if constexpr (kHardened) return or_enomem(hardened::allocate_zeroed(total));
+  if constexpr (kHardened) {
+    return hardened::allocate<allocate_zeroed_hardened_slow>(total, Origin::kMalloc);
+  }
   return or_enomem(heap::allocate_zeroed(total));
 }
 

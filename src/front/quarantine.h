@@ -19,9 +19,10 @@ namespace hakmem {
 namespace quarantine_layout {
 
 // Per class a queue and as many places to draw from.
-struct Layout {
+struct Ring {
   uint16_t first;
   uint8_t mask;
+  uint8_t next;  // the place that has waited longest
 };
 
 // 2 KiB of blocks in each half, but at least four (of mid blocks two) and at most 32: what a thread frees
@@ -41,34 +42,41 @@ inline constexpr size_t kPlaces = [] {
   return places;
 }();
 
-inline constexpr std::array<Layout, kFirstLargeClass> kLayouts = [] {
-  std::array<Layout, kFirstLargeClass> layouts{};
+inline constexpr std::array<Ring, kFirstLargeClass> kRings = [] {
+  std::array<Ring, kFirstLargeClass> rings{};
   size_t first = 0;
   for (uint32_t c = 0; c < kFirstLargeClass; ++c) {
-    layouts[c] = Layout{static_cast<uint16_t>(first), static_cast<uint8_t>(half_entries(c) - 1)};
+    rings[c] = Ring{static_cast<uint16_t>(first), static_cast<uint8_t>(half_entries(c) - 1), 0};
     first += 2 * half_entries(c);
   }
-  return layouts;
+  return rings;
 }();
 
 }  // namespace quarantine_layout
 
 class Quarantine {
  public:
+  // A block whose slab another cache owns, which it does as long as the block waits.
+  static void* as_remote(void* block) { return static_cast<char*>(block) + 1; }
+  static bool is_remote(const void* waiting) { return (reinterpret_cast<uintptr_t>(waiting) & 1) != 0; }
+  static void* block_of(void* waiting) {
+    return static_cast<char*>(waiting) - (is_remote(waiting) ? 1 : 0);
+  }
+
   // Never called with `c` large: such a block's slab goes back with it, and its tag.
   // nullptr: nothing leaves yet.
-  void* replace(ClassIndex c, void* block) {
-    const quarantine_layout::Layout& layout = quarantine_layout::kLayouts[c.count()];
-    void** const queue = places_ + layout.first;
-    uint8_t& next = next_[c.count()];
-    void*& waited = queue[next];
-    next = static_cast<uint8_t>((next + 1) & layout.mask);
+  [[gnu::always_inline]] void* replace(ClassIndex c, void* waiting) {
+    quarantine_layout::Ring& ring = rings_[c.count()];
+    void** const queue = places_ + ring.first;
+    const size_t mask = ring.mask;
+    void*& waited = queue[ring.next];
+    ring.next = static_cast<uint8_t>((ring.next + 1) & mask);
     void* const oldest = waited;
-    waited = block;
+    waited = waiting;
     // sync: fork. The child must not find a block in two places.
     std::atomic_signal_fence(std::memory_order_release);
-    if (oldest == nullptr) return nullptr;
-    void*& drawn = queue[layout.mask + 1u + (random() & layout.mask)];
+    // Nothing where the queue was not full yet; what is drawn has waited all the same.
+    void*& drawn = (queue + mask + 1)[random() & mask];
     void* const leaving = drawn;
     drawn = oldest;
     return leaving;
@@ -80,18 +88,18 @@ class Quarantine {
   template <class FreeBlock>
   void take_all(FreeBlock free_block) {
     for (void*& place : places_) {
-      void* const block = place;
+      void* const waiting = place;
       place = nullptr;
       std::atomic_signal_fence(std::memory_order_release);
-      if (block != nullptr) free_block(block);
+      if (waiting != nullptr) free_block(block_of(waiting));
     }
   }
 
   // For walkers, with the owner stopped.
   template <class Visit>
   void for_each(Visit visit) const {
-    for (const void* block : places_) {
-      if (block != nullptr) visit(block);
+    for (void* waiting : places_) {
+      if (waiting != nullptr) visit(block_of(waiting));
     }
   }
 
@@ -103,13 +111,14 @@ class Quarantine {
   }
 
   uint64_t random_state_;
-  uint8_t next_[kFirstLargeClass] = {};
+  std::array<quarantine_layout::Ring, kFirstLargeClass> rings_ = quarantine_layout::kRings;
   void* places_[quarantine_layout::kPlaces] = {};
 };
 
 // What a cache has of it in the default flavour.
 struct NoQuarantine {
   explicit NoQuarantine(uint64_t) {}
+  void* replace(ClassIndex, void* block) { return block; }
   template <class FreeBlock>
   void take_all(FreeBlock) {}
   template <class Visit>

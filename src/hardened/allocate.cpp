@@ -5,6 +5,7 @@
 #include "heap/inside.h"
 #include "hardened/arm.h"
 #include "hardened/hardened.h"
+#include "hardened/tiny.h"
 
 namespace hakmem::hardened {
 
@@ -14,8 +15,6 @@ uint32_t shift_of(size_t alignment) {
   const uint32_t shift = static_cast<uint32_t>(std::countr_zero(alignment));
   return shift < 31 ? shift : 31;
 }
-
-constexpr uint32_t kMinAlignmentShift = std::countr_zero(kMinAlignment);
 
 void arm_huge(void* block, size_t size, Origin origin, uint32_t alignment_shift) {
   const Inside inside;
@@ -37,11 +36,6 @@ size_t extra_of(size_t size, size_t alignment) {
 
 constexpr size_t kSizeMax = PTRDIFF_MAX - 2 * kCanaryBytes;
 
-void* pop_marked(ClassIndex c) {
-  const Inside inside;
-  return inside.front()->pop(c);
-}
-
 }  // namespace
 
 void* arm(void* block, size_t size, Origin origin, size_t alignment) {
@@ -58,51 +52,36 @@ void* arm(void* block, size_t size, Origin origin, size_t alignment) {
   const ClassIndex c = tag_class(tag);
   const Place place = place_of(*home, offset, c);
   CHECK(place.record != nullptr);
-  if (c.count() < kTinyClasses) {
-    arm_tiny(place, record);
-    return block;
-  }
   const BlockRecord before = load_record(place);
   bool sound = end_word_is_sound(address + place.bytes - kCanaryBytes);
-  if (before.state() == BlockState::kFreedZeroed) sound = sound && reads_as_zero(address, place.bytes);
+  const bool is_zero = before.state() == BlockState::kFreedZeroed || c.count() < kTinyClasses;
+  if (is_zero) sound = sound && reads_as_zero(address, place.bytes);
   if (before.live() || !sound) report_bad_reuse(address);
-  write_canaries(address, size, place.bytes);
+  write_canaries_of(address, size, place.bytes);
   store_record(place, record);
   return block;
 }
 
-void* allocate(size_t size, Origin origin) {
-  if (size > kLargeMax - 2 * kCanaryBytes) {
-    if (size > kSizeMax) return nullptr;
-    return arm(heap::allocate_slow(size + 2 * kCanaryBytes), size, origin, kMinAlignment);
-  }
-  const ClassIndex c = class_of(size + kCanaryBytes);
-  void* block = pop_marked(c);
-  if (block != nullptr && c.count() < kTinyClasses) [[likely]] {
-    const Reservation& home = registry().primary();
-    const size_t offset = home.offset_of(reinterpret_cast<uintptr_t>(block));
-    if (offset < home.size) [[likely]] {
-      arm_tiny(tiny_place(home, offset, c), BlockRecord(size, origin, kMinAlignmentShift));
-      return block;
-    }
-  }
-  if (block == nullptr) block = heap::allocate_slow(size + kCanaryBytes);
+void* pop_above_tiny(size_t size) {
+  if (size > kLargeMax - 2 * kCanaryBytes) return nullptr;
+  const Inside inside;
+  return inside.front()->pop(class_of(size + kCanaryBytes));
+}
+
+void* allocate_slow(void* block, size_t size, Origin origin) {
+  if (size > kSizeMax) return nullptr;
+  if (block == nullptr) block = heap::allocate_slow(size + extra_of(size, kMinAlignment));
   return arm(block, size, origin, kMinAlignment);
 }
 
-void* allocate_zeroed(size_t size) {
-  if (size > kSizeMax) return nullptr;
-  if (size > kMidMax - kCanaryBytes) {
+void* allocate_zeroed_slow(void* block, size_t size, Origin origin) {
+  if (size > kMidMax - kCanaryBytes && size <= kSizeMax && block == nullptr) {
     const size_t extra = extra_of(size, kMinAlignment);
-    void* block = heap::allocate_zeroed(size + extra, extra);
-    return arm(block, size, Origin::kMalloc, kMinAlignment);
+    return arm(heap::allocate_zeroed(size + extra, extra), size, origin, kMinAlignment);
   }
-  void* block = allocate(size, Origin::kMalloc);
-  if (block == nullptr) return nullptr;
-  // A tiny block is zero, unless it is libc's: options may send everything there.
-  const bool zero = size <= kTinyMax - kCanaryBytes &&
-                    registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
-  if (!zero) memset(block, 0, size);
+  block = allocate_slow(block, size, origin);
+  // Of tiny blocks only libc's may not be zero: options may send everything there.
+  if (block != nullptr) memset(block, 0, size);
   return block;
 }
 

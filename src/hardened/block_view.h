@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+#include <atomic>
+#include <bit>
+
 #include "superslab/block_record.h"
 #include "superslab/canary.h"
 
@@ -21,21 +24,30 @@ struct Place {
   RecordWord* record;  // nullptr: no block of a slab starts there
 };
 
-// `offset` is below the reservation's size, and `c` the class of its slot's tag.
-inline Place tiny_place(const Reservation& home, size_t offset, ClassIndex c) {
-  const SizeClass& info = class_info(c);
-  const size_t in_slot = offset & (kSlotBytes.count() - 1);
-  const uint32_t index = block_index(info, in_slot);
-  Place place{home.base + offset, info.block_bytes, nullptr};
-  // What is left behind the last block has an index, too, and its record is never a live one.
-  if (size_t{index} * info.block_bytes == in_slot) place.record = &home.record_at(offset, index);
-  return place;
+// Of an address that a block's index was computed from, `offset` bytes into the reservation.
+[[gnu::always_inline]] inline Place tiny_place_at(const Reservation& home, uintptr_t address,
+                                                  size_t offset, const SizeClass& info, uint32_t index) {
+  return Place{address, info.block_bytes, &home.record_at(offset, index)};
+}
+
+// Of block `index` of its slab, if that is where a block starts.
+[[gnu::always_inline]] inline bool starts_block(const SizeClass& info, size_t offset, uint32_t index) {
+  return size_t{index} * info.block_bytes == (offset & (kSlotBytes.count() - 1));
+}
+
+[[gnu::always_inline]] inline uint32_t tiny_index(const SizeClass& info, size_t offset) {
+  return block_index(info, offset & (kSlotBytes.count() - 1));
 }
 
 inline Place place_of(const Reservation& home, size_t offset, ClassIndex c) {
-  if (c.count() < kTinyClasses) return tiny_place(home, offset, c);
+  const SizeClass& info = class_info(c);
+  Place place{home.base + offset, info.block_bytes, nullptr};
+  if (c.count() < kTinyClasses) {
+    // What is left behind the last block has an index, too, and its record is never a live one.
+    const uint32_t index = tiny_index(info, offset);
+    return starts_block(info, offset, index) ? tiny_place_at(home, place.block, offset, info, index) : place;
+  }
   const Slab& slab = *home.slot_at(offset).head();
-  Place place{home.base + offset, class_info(c).block_bytes, nullptr};
   const uint32_t index = block_starting_at(slab, place.block);
   if (index != kNoBlock) place.record = &home.record_at(home.offset_of(slab.base), index);
   return place;
@@ -49,90 +61,42 @@ inline void store_record(const Place& place, BlockRecord record) {
   place.record->store(record.word(), std::memory_order_relaxed);
 }
 
-inline uint64_t load_unaligned(uintptr_t at) {
-  uint64_t value;
-  memcpy(&value, reinterpret_cast<const void*>(at), sizeof value);
-  return value;
-}
-inline void store_unaligned(uintptr_t at, uint64_t value) {
-  memcpy(reinterpret_cast<void*>(at), &value, sizeof value);
-}
+// By type, because parts of the library are compiled without builtins.
+using LooseWord [[gnu::may_alias, gnu::aligned(1)]] = uint64_t;
+inline uint64_t load_unaligned(uintptr_t at) { return *reinterpret_cast<const LooseWord*>(at); }
+inline void store_unaligned(uintptr_t at, uint64_t value) { *reinterpret_cast<LooseWord*>(at) = value; }
 
-// The word that holds the bytes right behind what was asked for. It ends where the last word begins, at the
-// latest, so that no write of it shows a neighbour a last word that is half written; then contents lie in
-// its lower bytes.
-struct Seam {
-  uintptr_t at;
-  uint64_t mask;  // of the bytes behind the contents
-};
-
-inline Seam seam_of(uintptr_t block, size_t size, size_t bytes) {
-  const size_t gap = bytes - kCanaryBytes - size;
-  const size_t contents = gap < kCanaryBytes ? kCanaryBytes - gap : 0;
-  // In two steps, because a shift by all 64 bits is none.
-  return Seam{block + size - contents, ~uint64_t{0} << contents * 4 << contents * 4};
+// Behind what was asked for the canary's bytes repeat, each at its place in a word, to the end of the block:
+// so one store that begins at any byte agrees with the last word where it reaches into it.
+[[gnu::always_inline]] inline uint64_t seam_of(uint64_t canary, size_t size) {
+  return std::rotr(canary, static_cast<int>(size * 8 % 64));
 }
 
-inline void write_seam(Seam seam, uint64_t canary) {
-  store_unaligned(seam.at, (load_unaligned(seam.at) & ~seam.mask) | (canary & seam.mask));
-}
-
-// The canary of a block: right behind what was asked for, and in its last word.
-inline void write_canaries(uintptr_t block, size_t size, size_t bytes) {
-  const uintptr_t end = block + bytes - kCanaryBytes;
-  const uint64_t canary = canary_at(end);
-  write_seam(seam_of(block, size, bytes), canary);
+// `canary` is that of the block's last word: there, and right behind what was asked for.
+[[gnu::always_inline]] inline void write_canaries(uintptr_t block, size_t size, uintptr_t end,
+                                                  uint64_t canary) {
   store_word(end, canary);
+  // sync: canary. A neighbour's thread must not see the last word half written: when the seam reaches into
+  // it, it changes nothing there any more.
+  std::atomic_thread_fence(std::memory_order_release);
+  store_unaligned(block + size, seam_of(canary, size));
 }
 
-inline bool canaries_are_sound(uintptr_t block, size_t size, size_t bytes) {
+inline void write_canaries_of(uintptr_t block, size_t size, size_t bytes) {
+  const uintptr_t end = block + bytes - kCanaryBytes;
+  write_canaries(block, size, end, canary_at(end));
+}
+
+[[gnu::always_inline]] inline bool canaries_are_sound(uintptr_t block, size_t size, size_t bytes) {
   const uintptr_t end = block + bytes - kCanaryBytes;
   const uint64_t canary = canary_at(end);
-  const Seam seam = seam_of(block, size, bytes);
-  return (((load_unaligned(seam.at) ^ canary) & seam.mask) | (load_word(end) ^ canary)) == 0;
+  return ((load_unaligned(block + size) ^ seam_of(canary, size)) | (load_word(end) ^ canary)) == 0;
 }
 
-// A block is whole pairs of words; every machine has registers for one.
-using WordPair [[gnu::vector_size(16), gnu::may_alias]] = uint64_t;
-using Word [[gnu::may_alias]] = uint64_t;
-static_assert(sizeof(WordPair) == kMinAlignment);
-
-// From here on what a loop of four pairs leaves over may overlap what it did.
-inline constexpr size_t kOverlapMin = 64;
-
-// All words of a block but the last.
-[[gnu::always_inline]] inline bool reads_as_zero(uintptr_t block, size_t bytes) {
-  const auto* pair = reinterpret_cast<const WordPair*>(block);
-  const auto* last = reinterpret_cast<const WordPair*>(block + bytes) - 1;
-  WordPair any = {*reinterpret_cast<const Word*>(last), 0};
-  if (bytes >= kOverlapMin) [[likely]] {
-    for (; pair + 4 <= last; pair += 4) any |= (pair[0] | pair[1]) | (pair[2] | pair[3]);
-    any |= last[-1] | last[-2] | last[-3];
-  } else {
-    for (; pair < last; ++pair) any |= *pair;
-  }
-  return (any[0] | any[1]) == 0;
-}
-
-// Zeroes the same.
-[[gnu::always_inline]] inline void clear(uintptr_t block, size_t bytes) {
-  // Beyond this the C library's way pays for its call.
-  constexpr size_t kInlineMax = 512;
-  constexpr WordPair kZero = {0, 0};
-  auto* pair = reinterpret_cast<WordPair*>(block);
-  auto* last = reinterpret_cast<WordPair*>(block + bytes) - 1;
-  if (bytes > kInlineMax) {
-    memset(pair, 0, bytes - kCanaryBytes);
-    return;
-  }
-  if (bytes >= kOverlapMin) [[likely]] {
-    for (; pair + 4 <= last; pair += 4) pair[0] = pair[1] = pair[2] = pair[3] = kZero;
-    last[-1] = last[-2] = last[-3] = kZero;
-  } else {
-    if (bytes > 16) pair[0] = kZero;
-    if (bytes > 32) pair[1] = kZero;
-  }
-  *reinterpret_cast<Word*>(last) = 0;
+// The program is about to get these bytes. The last word stays.
+inline void erase_seam(uintptr_t block, size_t size, size_t bytes) {
+  const size_t gap = bytes - kCanaryBytes - size;
+  memset(reinterpret_cast<void*>(block + size), 0, gap < kCanaryBytes ? gap : kCanaryBytes);
 }
 
 }  // namespace hakmem::hardened

@@ -7,6 +7,7 @@
 #include "heap/inside.h"
 #include "hardened/arm.h"
 #include "hardened/hardened.h"
+#include "hardened/tiny.h"
 
 namespace hakmem::hardened {
 
@@ -33,9 +34,8 @@ struct Claim {
 }
 
 // Ends the process unless the block is live and sound; returns its record.
-[[gnu::always_inline]] inline BlockRecord require_sound(Place place, bool first_of_reservation,
-                                                        Claim claim) {
-  if (place.record == nullptr) [[unlikely]] report_not_live(place.block);
+BlockRecord require_sound(Place place, size_t offset, Claim claim) {
+  if (place.record == nullptr) report_not_live(place.block);
   const BlockRecord record = load_record(place);
   const bool fits = record.live_from(claim.origin) && claim.alignment == 0 &&
                     (claim.size == kAnySize || claim.size == record.size());
@@ -43,29 +43,28 @@ struct Claim {
     if (!record.live()) report_not_live(place.block);
     require_fit(reinterpret_cast<const void*>(place.block), record.size(), record, claim);
   }
-  if (!canaries_are_sound(place.block, record.size(), place.bytes)) [[unlikely]] {
+  if (!canaries_are_sound(place.block, record.size(), place.bytes)) {
     report_overflow(place.block, record.size(), place.bytes);
   }
-  // A guard lies before the first block of a reservation.
-  if (!first_of_reservation && !end_word_is_sound(place.block - kCanaryBytes)) [[unlikely]] {
-    report_underflow(place.block);
-  }
+  if (!front_is_sound(place.block, offset)) report_underflow(place.block);
   return record;
 }
 
 // To the heap, by way of the quarantine.
-[[gnu::always_inline]] inline void recycle(ClassIndex c, void* block) {
+void recycle(ClassIndex c, void* block) {
   void* leaving = block;
   {
     const Inside inside;
     CacheFront* front = inside.front();
-    if (!is_constant(front)) [[likely]] {
-      leaving = static_cast<ThreadCache*>(front)->quarantine().replace(c, block);
+    if (!is_constant(front)) {
+      const bool own = front->own_class_of(block) == c.count();
+      void* const waiting = own ? block : Quarantine::as_remote(block);
+      leaving = static_cast<ThreadCache*>(front)->quarantine().replace(c, waiting);
       if (leaving == nullptr) return;
-      if (front->own_class_of(leaving) == c.count() && front->push(c, leaving)) [[likely]] return;
+      if (!Quarantine::is_remote(leaving) && front->push(c, leaving)) return;
     }
   }
-  heap::deallocate_slow(leaving);
+  release(leaving);
 }
 
 // False when it is no huge block of ours, or when a handler interrupted this thread inside the table.
@@ -97,14 +96,14 @@ void deallocate_in_slab(const Reservation& home, uint32_t tag, void* block, Clai
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   const ClassIndex c = tag_class(tag);
   const Place place = place_of(home, home.offset_of(address), c);
-  const BlockRecord record = require_sound(place, address == home.base, claim);
+  const BlockRecord record = require_sound(place, home.offset_of(address), claim);
   const bool zeroes = place.bytes <= config().zero_freed_bytes || c.count() < kTinyClasses;
-  if (zeroes) clear(address, place.bytes);
+  if (zeroes) memset(block, 0, place.bytes - kCanaryBytes);
   store_record(place, record.with(zeroes ? BlockState::kFreedZeroed : BlockState::kFreed));
   is_large(c) ? heap::deallocate_slow(block) : recycle(c, block);
 }
 
-[[gnu::cold, gnu::noinline]] void deallocate_elsewhere(void* block, Claim claim) {
+void deallocate_claimed(void* block, Claim claim) {
   if (block == nullptr) return;
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   const uint32_t tag = registry().tag_of(address);
@@ -116,20 +115,15 @@ void deallocate_in_slab(const Reservation& home, uint32_t tag, void* block, Clai
   heap::deallocate_slow(block);
 }
 
-[[gnu::always_inline]] inline void deallocate_claimed(void* block, Claim claim) {
-  const Reservation& home = registry().primary();
-  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
-  const size_t offset = home.offset_of(address);
-  if (offset >= home.size) [[unlikely]] return deallocate_elsewhere(block, claim);
-  const uint32_t tag = home.tag_word(offset).load(std::memory_order_relaxed);
-  const ClassIndex c = tag_class(tag);
-  const bool is_tiny = c.count() < kTinyClasses && is_of_slab(tag);
-  if (!is_tiny) [[unlikely]] return deallocate_elsewhere(block, claim);
-  const Place place = tiny_place(home, offset, c);
-  const BlockRecord record = require_sound(place, offset == 0, claim);
-  clear(address, place.bytes);
-  store_record(place, record.with(BlockState::kFreedZeroed));
-  recycle(c, block);
+// As deallocate() and deallocate_sized(), for tiny blocks that are not small.
+[[gnu::always_inline]] inline void deallocate_tiny(void* block, size_t size, Origin origin) {
+  CacheFront* front = t_front;
+  const uint32_t c = front->own_class_of(block);
+  if (c - kSmallClasses < kTinyClasses - kSmallClasses) [[likely]] {
+    const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
+    if (try_deallocate_tiny<AboveSmall>(front, offset, ClassIndex(c), block, size, origin)) return;
+  }
+  deallocate_slow(block, size, 0, origin);
 }
 
 // The block's place and what was asked for, when it is one of a slab of ours; nullptr for others.
@@ -148,7 +142,7 @@ Found find_sound(void* block, Origin origin) {
   if (is_of_slab(tag)) {
     const Reservation& home = *registry().find(address);
     found.place = place_of(home, home.offset_of(address), tag_class(tag));
-    found.record = require_sound(found.place, address == home.base, claim);
+    found.record = require_sound(found.place, home.offset_of(address), claim);
     found.size = found.record.size();
     found.ours = true;
     return found;
@@ -177,8 +171,8 @@ bool resize_in_place(const Found& found, void* block, size_t size) {
         block, BlockRecord(slack, found.record.origin(), found.record.alignment_shift()));
   }
   // The program must not find the old canary in what it got.
-  write_seam(seam_of(address, found.size, found.place.bytes), 0);
-  write_canaries(address, size, found.place.bytes);
+  erase_seam(address, found.size, found.place.bytes);
+  write_canaries_of(address, size, found.place.bytes);
   store_record(found.place,
                BlockRecord(size, found.record.origin(), found.record.alignment_shift()));
   return true;
@@ -204,22 +198,24 @@ void* move_huge(const Found& found, void* block, size_t size) {
 
 }  // namespace
 
-void deallocate(void* block, Origin origin) {
-  deallocate_claimed(block, Claim{kAnySize, 0, origin});
-}
+void release(void* waiting) { heap::deallocate_slow(Quarantine::block_of(waiting)); }
 
-void deallocate_sized(void* block, size_t size, Origin origin) {
-  deallocate_claimed(block, Claim{size, 0, origin});
-}
-
-void deallocate_aligned(void* block, size_t size, size_t alignment, Origin origin) {
+void deallocate_slow(void* block, size_t size, size_t alignment, Origin origin) {
   deallocate_claimed(block, Claim{size, alignment, origin});
 }
 
+void deallocate_above_small(void* block, Origin origin) {
+  deallocate_tiny(block, kAnySize, origin);
+}
+
+void deallocate_sized_above_small(void* block, size_t size, Origin origin) {
+  deallocate_tiny(block, size, origin);
+}
+
 void* reallocate(void* block, size_t size) {
-  if (block == nullptr) return allocate(size, Origin::kMalloc);
+  if (block == nullptr) return allocate<allocate_slow>(size, Origin::kMalloc);
   if (size == 0) {
-    deallocate(block, Origin::kMalloc);
+    deallocate_slow(block, kAnySize, 0, Origin::kMalloc);
     return nullptr;
   }
   if (size > PTRDIFF_MAX - 2 * kCanaryBytes) return nullptr;
@@ -229,10 +225,10 @@ void* reallocate(void* block, size_t size) {
   if (resize_in_place(found, block, size)) return block;
   void* moved = move_huge(found, block, size);
   if (moved != nullptr) return moved;
-  moved = allocate(size, Origin::kMalloc);
+  moved = allocate<allocate_slow>(size, Origin::kMalloc);
   if (moved == nullptr) return size <= found.size ? block : nullptr;
   memcpy(moved, block, found.size < size ? found.size : size);
-  deallocate(block, Origin::kMalloc);
+  deallocate_slow(block, kAnySize, 0, Origin::kMalloc);
   return moved;
 }
 

@@ -20,15 +20,22 @@ namespace hakmem::hardened {
 
 inline constexpr size_t kAnySize = SIZE_MAX;
 
-void* allocate(size_t size, Origin origin);
-void* allocate_zeroed(size_t size);
+// allocate(), deallocate() and deallocate_sized(), whose short ways are inline, are in tiny.h. These are
+// their longer ones. `block` is one that the stack gave, or nullptr.
+[[gnu::cold, gnu::noinline]] void* allocate_slow(void* block, size_t size, Origin origin);
+// As calloc().
+[[gnu::cold, gnu::noinline]] void* allocate_zeroed_slow(void* block, size_t size, Origin origin);
+// From the stack; nullptr when there is none.
+void* pop_above_tiny(size_t size);
+void deallocate_above_small(void* block, Origin origin);
+void deallocate_sized_above_small(void* block, size_t size, Origin origin);
+// Any block. `size` may be kAnySize, `alignment` 0.
+[[gnu::noinline]] void deallocate_slow(void* block, size_t size, size_t alignment, Origin origin);
+// A block that was in quarantine.
+[[gnu::cold, gnu::noinline]] void release(void* waiting);
+
 void* allocate_aligned(size_t alignment, size_t size, Origin origin);
 void* reallocate(void* block, size_t size);
-
-void deallocate(void* block, Origin origin);
-void deallocate_sized(void* block, size_t size, Origin origin);
-// `size` may be kAnySize.
-void deallocate_aligned(void* block, size_t size, size_t alignment, Origin origin);
 
 size_t usable_size(void* block);
 

@@ -68,17 +68,16 @@ void report_mismatch(const void* block, size_t have, BlockRecord record, Origin 
 void report_overflow(uintptr_t block, size_t size, size_t bytes) {
   const uintptr_t last_word = block + bytes - kCanaryBytes;
   const uint64_t canary = canary_at(last_word);
-  const Seam seam = seam_of(block, size, bytes);
   // The first byte that is not what was written there.
-  const auto intact = [canary](uintptr_t byte, uintptr_t word) {
+  const auto intact = [canary, last_word](uintptr_t byte) {
     return *reinterpret_cast<const unsigned char*>(byte) ==
-           static_cast<unsigned char>(canary >> (byte - word) * 8);
+           static_cast<unsigned char>(canary >> (byte - last_word) % kCanaryBytes * 8);
   };
   uintptr_t at = block + size;
-  while (at < seam.at + kCanaryBytes && intact(at, seam.at)) ++at;
-  if (at == seam.at + kCanaryBytes) {
+  while (at < block + size + kCanaryBytes && intact(at)) ++at;
+  if (at == block + size + kCanaryBytes) {
     at = last_word;
-    while (at < last_word + kCanaryBytes - 1 && intact(at, last_word)) ++at;
+    while (at < last_word + kCanaryBytes - 1 && intact(at)) ++at;
   }
   LineWriter detail;
   detail.append("written at byte ").append_decimal(at - block).append(" of a block of ");

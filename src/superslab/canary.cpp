@@ -8,11 +8,13 @@
 
 namespace hakmem {
 
-constinit uint64_t g_canary_secret = 0;
+constinit CanarySecret g_canary{0, 1, 0x0101010101010101u};
 
 void make_canary_secret() {
   seed_randomness();
-  g_canary_secret = os::random_bits();
+  g_canary.mask = os::random_bits();
+  // Not a multiple of 2, and not a small number: the upper bytes come from the product.
+  g_canary.multiplier = os::random_bits() | uint64_t{1} << 63 | 1;
 }
 
 namespace {

@@ -15,15 +15,22 @@ namespace hakmem {
 
 inline constexpr size_t kCanaryBytes = sizeof(uint64_t);
 
+// In memory, for an instruction that reads it is shorter than one that contains it.
+struct CanarySecret {
+  uint64_t mask;
+  uint64_t multiplier;  // odd
+  uint64_t ones;        // no byte of a canary is zero
+};
+
 // sync: none. Written before the first block exists.
-extern uint64_t g_canary_secret;
+extern CanarySecret g_canary [[gnu::visibility("hidden")]];
 
 // Once, while there is one thread.
 void make_canary_secret();
 
+// The product spreads the address over all bytes.
 inline uint64_t canary_at(uintptr_t word) {
-  // The product spreads the address over all bytes; Knuth's multiplier.
-  return ((word ^ g_canary_secret) * 0x9e3779b97f4a7c15u) | 0x0101010101010101u;
+  return ((word ^ g_canary.mask) * g_canary.multiplier) | g_canary.ones;
 }
 
 // A word between two blocks may be looked at by one's thread while the other's writes it.
@@ -35,10 +42,11 @@ inline void store_word(uintptr_t word, uint64_t value) {
   __atomic_store_n(reinterpret_cast<uint64_t*>(word), value, __ATOMIC_RELAXED);
 }
 
-inline bool end_word_is_sound(uintptr_t word) {
+inline bool end_word_is_sound(uintptr_t word, uint64_t canary) {
   const uint64_t value = load_word(word);
-  return value == canary_at(word) || value == 0;
+  return value == canary || value == 0;
 }
+inline bool end_word_is_sound(uintptr_t word) { return end_word_is_sound(word, canary_at(word)); }
 
 // What the contract says of a slab that nobody has had a block of; `zero`: it reads as zero.
 void prepare_blocks(const Slab& slab, bool zero);

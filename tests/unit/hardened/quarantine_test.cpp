@@ -37,6 +37,27 @@ TEST(Quarantine, LeavesInAnOrderThatTheSeedDecides) {
   EXPECT_GT(different, 500);
 }
 
+TEST(Quarantine, RemembersWhichBlocksAreRemote) {
+  const ClassIndex c(3);
+  Quarantine quarantine(5);
+  size_t remote = 0;
+  for (size_t i = 1; i <= 500; ++i) {
+    const bool is_remote = i % 3 == 0;
+    void* leaving = quarantine.replace(c, is_remote ? Quarantine::as_remote(block(i)) : block(i));
+    if (leaving == nullptr) continue;
+    const size_t number = reinterpret_cast<size_t>(Quarantine::block_of(leaving)) / 16;
+    ASSERT_EQ(Quarantine::is_remote(leaving), number % 3 == 0);
+    remote += Quarantine::is_remote(leaving) ? 1u : 0u;
+  }
+  ASSERT_GT(remote, 100u);
+  quarantine.for_each([](const void* waiting) {
+    ASSERT_EQ(reinterpret_cast<size_t>(waiting) % 16, 0u);
+  });
+  quarantine.take_all([](const void* waiting) {
+    ASSERT_EQ(reinterpret_cast<size_t>(waiting) % 16, 0u);
+  });
+}
+
 TEST(Quarantine, ClassesDoNotShare) {
   Quarantine quarantine(7);
   for (size_t i = 1; i <= 1000; ++i) {

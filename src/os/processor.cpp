@@ -1,0 +1,24 @@
+#include "os/processor.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace hakmem::os {
+
+bool has_avx2() {
+#if defined(__x86_64__)
+  unsigned a, b, c, d;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0 || (c & bit_AVX) == 0) return false;
+  // The system saves the registers' lower and upper halves.
+  constexpr unsigned kBothHalves = 6;
+  unsigned enabled, upper;
+  asm("xgetbv" : "=a"(enabled), "=d"(upper) : "c"(0));
+  if ((enabled & kBothHalves) != kBothHalves) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_AVX2) != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace hakmem::os
