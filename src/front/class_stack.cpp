@@ -237,6 +237,7 @@ void ThreadCache::empty_stack_of(ClassIndex c) {
 // Of an empty stack, to what every thread gets.
 void ThreadCache::reset_capacity(ClassIndex c) {
   ClassState& state = state_of(c);
+  set_depth(c, 0);  // published
   state.flushed = false;
   lift_tripwire(c);
   if (state.capacity <= short_entries(c)) return;
@@ -286,6 +287,11 @@ void ThreadCache::settle_orphan() {
   for (Message* message : open) {
     if (message != no_message() && message->count != 0) --message->count;
   }
+  // Before its slabs may be adopted, or what waits there as its own no longer is.
+  quarantine_.take_all([this](void* block) {
+    const uint32_t block_tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
+    (block_tag ^ tag) < kClasses ? put_blocks(&block, 1) : forward(block_tag, block);
+  });
   send_all();
   drop_spare_messages();
   retired_ = true;

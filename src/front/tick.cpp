@@ -1,6 +1,5 @@
 // ThreadCache: bounded deferred work, on slow paths only.
 #include "os/process.h"
-#include "front/cache_list.h"
 #include "front/thread_cache.h"
 
 namespace hakmem {
@@ -17,11 +16,33 @@ constexpr uint32_t kSlowPathsPerLook = 8;
 // of 80 000 calls a second to come by at every one of them. Threads that share a CPU share this.
 constexpr uint32_t kAttention = 4096;
 
-uint32_t attention_of_a_thread() {
-  const uint32_t threads = cache_list().count() - cache_list().parked();
+// How many threads tick: those that sleep take no share.
+class TickingThreads {
+ public:
+  uint32_t count_one(Milliseconds now) {
+    // relaxed throughout: a wrong count makes one tick's attention too small or too large.
+    const uint64_t begin = begin_.load(std::memory_order_relaxed);
+    if (now.count() - begin >= kTickInterval.count()) {
+      begin_.store(now.count(), std::memory_order_relaxed);
+      last_.store(current_.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+    }
+    const uint32_t current = current_.fetch_add(1, std::memory_order_relaxed) + 1;
+    const uint32_t last = last_.load(std::memory_order_relaxed);
+    return current < last ? last : current;
+  }
+
+ private:
+  // sync: none, see count_one(). Ticks since `begin_`, and in the interval before.
+  std::atomic<uint64_t> begin_{0};
+  std::atomic<uint32_t> current_{0};
+  std::atomic<uint32_t> last_{0};
+};
+
+constinit TickingThreads g_ticking;
+
+uint32_t attention_of_one_in(uint32_t threads) {
   const uint32_t cpus = os::cpu_count();
-  if (threads <= cpus) return kAttention;
-  return static_cast<uint32_t>(uint64_t{kAttention} * cpus / threads);
+  return threads <= cpus ? kAttention : static_cast<uint32_t>(uint64_t{kAttention} * cpus / threads);
 }
 
 }  // namespace
@@ -40,10 +61,12 @@ void ThreadCache::tick(Milliseconds now) {
   send_all();
   if (inbox_.has_mail()) receive();
   attention_ = kClasses;  // each stack is met once, whatever there is for more
+  bool any = false;
   for (uint32_t i = 0; i < kClasses; ++i) {
     const ClassIndex c(i);
     ClassState& state = classes_[i];
     if (state.bottom != nullptr) {
+      any = true;
       mend(c);
       if (state.fence != 0) shrink(c);
       lift_fence(c);
@@ -52,7 +75,7 @@ void ThreadCache::tick(Milliseconds now) {
       set_depth(c, depth(c));  // published
     }
   }
-  attention_ = attention_of_a_thread();
+  attention_ = any ? attention_of_one_in(g_ticking.count_one(now)) : 0;
   release_kept_slabs(KeptSlabs::kIdle);
   ticked_ = true;
 }

@@ -16,7 +16,8 @@ held, out = [], None
 def grow(mib, size=1000):
     held.append([bytearray(b"x" * size) for _ in range(mib * 1048576 // size)])
 def shows_page():
-    with open("/proc/self/maps") as maps: return "/dev/shm/hakmem." in maps.read()
+    with open("/proc/self/maps") as maps:
+        return any("/dev/shm/hakmem." in line and ".profile" not in line for line in maps)
 def churn(condition, limit_s=20):
     end = time.monotonic() + limit_s
     while not condition():
@@ -73,7 +74,8 @@ class Puppet:
     def page(self):
         """The file it shows, as its mappings have it."""
         with open(f"/proc/{self.pid}/maps") as maps:
-            return next((Path(line.split(None, 5)[5].strip()) for line in maps if "/dev/shm/hakmem." in line), None)
+            return next((Path(line.split(None, 5)[5].strip()) for line in maps
+                         if "/dev/shm/hakmem." in line and ".profile" not in line), None)
 
 
 class Command:
