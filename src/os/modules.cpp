@@ -82,6 +82,7 @@ Module module_at(uintptr_t address) {
 
 CodeRange code_range_at(uintptr_t address) {
   CodeRange range;
+#if __GLIBC_PREREQ(2, 35)
   dl_find_object found{};
   if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return range;
   range.begin = reinterpret_cast<uintptr_t>(found.dlfo_map_start);
@@ -90,6 +91,9 @@ CodeRange code_range_at(uintptr_t address) {
   range.link_map = found.dlfo_link_map;
   const char* name = found.dlfo_link_map == nullptr ? nullptr : found.dlfo_link_map->l_name;
   range.is_program = name != nullptr && name[0] == '\0';
+#else
+  static_cast<void>(address);  // the linker cannot be asked without its lock: samples walk by frame pointers
+#endif
   return range;
 }
 

@@ -14,7 +14,7 @@ from puppet import Puppet  # noqa: E402
 
 ARGUMENTS = argparse.Namespace()
 SOURCES = Path(__file__).resolve().parents[2] / "tools" / "dashboard"
-VIEWS = ["overview", "map", "classes", "fragmentation", "timeline", "options"]
+VIEWS = ["overview", "map", "classes", "fragmentation", "timeline", "flame", "options"]
 # Slabs of many classes, of which the later ones were freed more and more; a few huge blocks; half of one class pinned.
 LOAD = ("import random; random.seed(1); blocks = [bytearray(random.choice([48, 96, 160, 320, 500, 1000, 1500, 3000, 9000, 20000, 50000, 200000]))"
         " for _ in range(12000)]; huge = [bytearray(b'x' * 5000000) for _ in range(3)];"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """hakmem serve over HTTP: who is let in, what there is to read, and what stays when the process ends."""
 import argparse
+import gzip
 import http.client
 import json
 import socket
@@ -68,7 +69,7 @@ class ServeTest(unittest.TestCase):
 class AccessTest(ServeTest):
     def test_nothing_without_the_token(self):
         wrong = "0" * 32
-        for path in ("/", "/api/history", "/api/reading", "/api/map", "/api/options", "/metrics", "/nothing"):
+        for path in ("/", "/api/history", "/api/reading", "/api/map", "/api/options", "/metrics", "/debug/pprof/heap", "/flame", "/nothing"):
             for answer in (self.ask(path, token=False), self.ask(f"{path}?t={wrong}", token=False),
                            self.ask(path, token=False, Authorization=f"Bearer {self.served.token[:-1]}"),
                            self.ask(path, token=False, Cookie=f"hakmem_{self.served.port}={wrong}"),
@@ -177,6 +178,23 @@ class FiguresTest(ServeTest):
 
     def test_options_are_what_hakmem_explain_says(self):
         self.assertEqual(self.ask("/api/options").json, Command(ARGUMENTS.command).json("explain", self.puppet.pid))
+
+    def test_the_heap_profile_of_a_process_that_is_profiled(self):
+        refused = self.ask("/debug/pprof/heap")
+        self.assertEqual(refused.status, 503)
+        self.assertIn(f"process {self.puppet.pid} has not been profiled", refused.text)
+        self.assertIn("has not been profiled", self.ask("/flame").text)
+        puppet = Puppet(ARGUMENTS.library, HAKMEM_PROFILE="on", HAKMEM_PROFILE_RATE="64KiB").show(20)
+        self.addCleanup(puppet.__exit__)
+        served = Served(ARGUMENTS.command, puppet.pid)
+        self.addCleanup(served.close)
+        profile = gzip.decompress(self.ask("/debug/pprof/heap", served=served).body)
+        self.assertIn(b"inuse_space", profile)
+        self.assertIn(b"python3", profile)
+        page = self.ask("/flame", served=served)
+        self.assertTrue(page.headers["content-type"].startswith("text/html"))
+        self.assertIn("frame-ancestors 'self'", page.headers["content-security-policy"])
+        self.assertIn(f"[{puppet.pid}]", page.text)
 
     def test_promtool_accepts_the_metrics(self):
         answer = self.ask(f"/metrics?t={self.served.token}", token=False)

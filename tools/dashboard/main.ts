@@ -3,6 +3,7 @@ import {Store} from "./api";
 import {Classes} from "./classes";
 import {colour} from "./colours";
 import {bytes, clock, duration, element, hideTip} from "./dom";
+import {Flame} from "./flame";
 import {Fragmentation} from "./fragmentation";
 import {HeapMap} from "./heap_map";
 import {Options} from "./options";
@@ -11,7 +12,7 @@ import {Timeline} from "./timeline";
 import {View} from "./view";
 
 const store = new Store();
-const views: View[] = [new Overview(), new HeapMap(), new Classes(), new Fragmentation(), new Timeline(store), new Options()];
+const views: View[] = [new Overview(), new HeapMap(), new Classes(), new Fragmentation(), new Timeline(store), new Flame(), new Options()];
 
 const name = element("h1");
 const about = element("p", {class: "quiet about"});

@@ -144,6 +144,15 @@ void start(const Options& options) {
   }
 }
 
+void name_and_date(Profile* profile, const std::string& root) {
+  name_locations(profile, root);
+  drop_allocator(profile);
+  profile->time_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string root_of(int pid) { return fmt::format("/proc/{}/root", pid); }
+
 int profile(const Options& options) {
   const StatsPage page = read_page(options.pid);
   const bool was_on = page.total("profile_rate") != 0;
@@ -162,11 +171,7 @@ int profile(const Options& options) {
   wait_for(options.pid, seconds);
   Profile result = read_raw(file.number, path, mark);
   result.duration_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
-  result.time_ns =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  const std::string root = fmt::format("/proc/{}/root", options.pid);
-  name_locations(&result, root);
-  drop_allocator(&result);
+  name_and_date(&result, root_of(options.pid));
   if (!was_on) {
     try {
       ask_page(options.pid, Request::kNoProfile, 1000);
@@ -229,15 +234,25 @@ void write_profile_of_ended(int pid, const std::string& output) {
     const OpenFile file(number);
     Profile result = read_raw(file.number, path, {});
     unlink(path.c_str());
-    name_locations(&result, "");
-    drop_allocator(&result);
-    result.time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                         std::chrono::system_clock::now().time_since_epoch()).count();
+    name_and_date(&result, "");
     choose(&result, "peak_space");
     write_output(output, to_pprof(result));
   } catch (const Failure& failure) {
     fmt::print(stderr, "hakmem run: {}\n", failure.what());
   }
+}
+
+Profile profile_so_far(int pid) {
+  const std::optional<PageFile> found = profile_of(pid);
+  if (!found) {
+    throw Failure(kExitFinding, "process {0} has not been profiled: `hakmem profile {0} -d 5m` begins, as"
+                  " HAKMEM_PROFILE=on does from its start", pid);
+  }
+  const OpenFile file(open_page(pid, *found, O_RDONLY));
+  Profile result = read_raw(file.number, printable(found->path), {});
+  name_and_date(&result, root_of(pid));
+  choose(&result, "inuse_space");
+  return result;
 }
 
 void declare_profile(CLI::App* app, Action* action) {

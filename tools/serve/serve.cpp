@@ -8,6 +8,9 @@
 #include "../live/commands.h"
 #include "../live/explain.h"
 #include "../live/failure.h"
+#include "../profile/command.h"
+#include "../profile/pprof.h"
+#include "../profile/text_formats.h"
 #include "access.h"
 #include "dashboard.h"
 #include "recorder.h"
@@ -43,16 +46,19 @@ class Server {
     const char* path;
     HttpResponse (Server::*answer)(const HttpRequest&) const;
   };
-  static constexpr std::size_t kRoutes = 6;
+  static constexpr std::size_t kRoutes = 8;
   static const Route kTable[kRoutes];
 
   HttpResponse respond(const HttpRequest& request) const;
+  HttpResponse answer(const Route& route, const HttpRequest& request) const;
   HttpResponse page(const HttpRequest& request) const;
   HttpResponse history(const HttpRequest& request) const;
   HttpResponse reading(const HttpRequest& request) const;
   HttpResponse map(const HttpRequest& request) const;
   HttpResponse options(const HttpRequest& request) const;
   HttpResponse metrics(const HttpRequest& request) const;
+  HttpResponse pprof(const HttpRequest& request) const;
+  HttpResponse flame(const HttpRequest& request) const;
 
   Recorder recorder_;
   std::string options_document_;
@@ -67,6 +73,8 @@ const Server::Route Server::kTable[kRoutes] = {
     {"/api/map", &Server::map},
     {"/api/options", &Server::options},
     {"/metrics", &Server::metrics},
+    {"/debug/pprof/heap", &Server::pprof},
+    {"/flame", &Server::flame},
 };
 
 // Milliseconds of a parameter; `otherwise` when it is missing or no number.
@@ -88,7 +96,7 @@ HttpResponse Server::page(const HttpRequest& request) const {
   response.body = kDashboard;
   // Everything is in the one file; only its own style and script run, and it talks to this server alone.
   response.headers = {{"Content-Security-Policy",
-                       fmt::format("default-src 'none'; connect-src 'self'; img-src data:; style-src {}; script-src {};"
+                       fmt::format("default-src 'none'; connect-src 'self'; img-src data:; frame-src 'self'; style-src {}; script-src {};"
                                    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
                                    kDashboardStyleHash, kDashboardScriptHash)}};
   return response;
@@ -140,13 +148,45 @@ HttpResponse Server::metrics(const HttpRequest&) const {
   return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", stat_openmetrics(recorder_.last()), {}};
 }
 
+// `go tool pprof` and others fetch it here.
+HttpResponse Server::pprof(const HttpRequest&) const {
+  const Profile profile = profile_so_far(recorder_.last().process.pid);
+  return HttpResponse{200, "application/octet-stream", to_pprof(profile),
+                      {{"Content-Disposition", "attachment; filename=\"heap.pb.gz\""}}};
+}
+
+// A page of its own in a frame of ours: its script and style are not those of the dashboard.
+HttpResponse Server::flame(const HttpRequest&) const {
+  const ProcessInfo& process = recorder_.last().process;
+  HttpResponse response;
+  try {
+    response.body = to_html(profile_so_far(process.pid), fmt::format("{}[{}]", process.name, process.pid));
+    response.type = "text/html; charset=utf-8";
+  } catch (const Failure& failure) {
+    response.body = failure.what();  // for a reader: the frame shows it
+  }
+  response.headers = {{"Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none';"
+                       " form-action 'none'; frame-ancestors 'self'"}};
+  return response;
+}
+
+// What cannot be had now is said to the reader, and the server goes on.
+HttpResponse Server::answer(const Route& route, const HttpRequest& request) const {
+  try {
+    return (this->*route.answer)(request);
+  } catch (const Failure& failure) {
+    return HttpResponse{503, HttpResponse().type, std::string(failure.what()) + "\n", {}};
+  }
+}
+
 HttpResponse Server::respond(const HttpRequest& request) const {
   HttpResponse response{404, HttpResponse().type, "there is no such page\n", {}};
   if (std::optional<HttpResponse> refusal = access_.refusal(request)) {
     response = *refusal;
   } else {
     for (const Route& route : kTable) {
-      if (request.path == route.path) response = (this->*route.answer)(request);
+      if (request.path == route.path) response = answer(route, request);
     }
   }
   response.headers.insert(response.headers.end(), {{"Cache-Control", "no-store"}, {"X-Content-Type-Options", "nosniff"},
