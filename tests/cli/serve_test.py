@@ -182,8 +182,8 @@ class FiguresTest(ServeTest):
     def test_the_heap_profile_of_a_process_that_is_profiled(self):
         refused = self.ask("/debug/pprof/heap")
         self.assertEqual(refused.status, 503)
-        self.assertIn(f"process {self.puppet.pid} has not been profiled", refused.text)
-        self.assertIn("has not been profiled", self.ask("/flame").text)
+        self.assertIn(f"process {self.puppet.pid} is not profiled now", refused.text)
+        self.assertIn("is not profiled now", self.ask("/flame").text)
         puppet = Puppet(ARGUMENTS.library, HAKMEM_PROFILE="on", HAKMEM_PROFILE_RATE="64KiB").show(20)
         self.addCleanup(puppet.__exit__)
         served = Served(ARGUMENTS.command, puppet.pid)

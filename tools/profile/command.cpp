@@ -245,7 +245,7 @@ void write_profile_of_ended(int pid, const std::string& output) {
 Profile profile_so_far(int pid) {
   const std::optional<PageFile> found = profile_of(pid);
   if (!found) {
-    throw Failure(kExitFinding, "process {0} has not been profiled: `hakmem profile {0} -d 5m` begins, as"
+    throw Failure(kExitFinding, "process {0} is not profiled now: `hakmem profile {0} -d 5m` begins, as"
                   " HAKMEM_PROFILE=on does from its start", pid);
   }
   const OpenFile file(open_page(pid, *found, O_RDONLY));
