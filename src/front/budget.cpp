@@ -25,7 +25,7 @@ Bytes Budget::limit() {
   if (most == Bytes(0)) return most;
   if (const uint64_t fixed = config().cache_limit_bytes; fixed != 0) return Bytes(fixed);
   const Bytes share{registry().committed().count() / kAutomaticShare};
-  uint32_t threads = cache_list().count() - cache_list().parked();
+  uint32_t threads = cache_list().live();
   if (threads > kAutomaticThreadsMax) threads = kAutomaticThreadsMax;
   const Bytes least{(threads == 0 ? 1 : threads) * kAutomaticPerThread};
   const Bytes wanted = share < least ? least : share;

@@ -42,7 +42,9 @@ ThreadCache* CacheList::take_over() {
 
 ThreadCache* CacheList::make_unowned() {
   os::LockGuard guard(lock_);
-  return create();
+  ThreadCache* cache = create();
+  if (cache != nullptr) unowned_.fetch_add(1, std::memory_order_relaxed);
+  return cache;
 }
 
 void CacheList::park(ThreadCache* cache) {
@@ -175,6 +177,7 @@ void CacheList::settle_orphans() {
 
 void CacheList::park_all_but(uintptr_t owner_thread) {
   parked_first_ = nullptr;
+  unowned_.store(0, std::memory_order_relaxed);
   parked_count_.store(0, std::memory_order_relaxed);
   unretired_.store(0, std::memory_order_relaxed);
   for (std::atomic<int32_t>& count : adoptable_) count.store(0, std::memory_order_relaxed);

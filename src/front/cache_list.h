@@ -4,7 +4,7 @@
 //                 live caches.
 // Contract        A cache keeps its id for ever. A parked cache belongs to the list; take_over() gives
 //                 it to one thread, with its kept slabs if it was not retired. adoptable() counts the listed slabs of parked caches. Lock rank
-//                 kList; a parked cache's lock is only tried while it is held (fork excepted).
+//                 kList; a parked cache's lock is only tried while it is held (fork and the settling of orphans excepted).
 // Observable      count(), parked(), adoptable(), stats().
 // Composable      ThreadCache, meta_arena. Used by ThreadCache (adopt), heap (lifecycle), observe.
 #pragma once
@@ -70,6 +70,10 @@ class CacheList {
 
   uint32_t count() const { return count_.load(std::memory_order_acquire); }
   uint32_t parked() const { return parked_count_.load(std::memory_order_relaxed); }
+  // Of threads that run.
+  uint32_t live() const {
+    return count() - parked() - unowned_.load(std::memory_order_relaxed);
+  }
 
   template <class Visit>
   void for_each(Visit visit) const {
@@ -102,6 +106,7 @@ class CacheList {
   std::atomic<Entry*> root_[kRootEntries] = {};
   std::atomic<uint32_t> count_{0};
   std::atomic<uint32_t> parked_count_{0};
+  std::atomic<uint32_t> unowned_{0};
   ThreadCache* parked_first_ = nullptr;
   // Parked ones that are not retired. Changed under lock_; relaxed, a hint for those who do not hold it.
   std::atomic<uint32_t> unretired_{0};

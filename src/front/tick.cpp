@@ -21,9 +21,9 @@ class TickingThreads {
  public:
   uint32_t count_one(Milliseconds now) {
     // relaxed throughout: a wrong count makes one tick's attention too small or too large.
-    const uint64_t begin = begin_.load(std::memory_order_relaxed);
-    if (now.count() - begin >= kTickInterval.count()) {
-      begin_.store(now.count(), std::memory_order_relaxed);
+    uint64_t begin = begin_.load(std::memory_order_relaxed);
+    if (now.count() >= begin + kTickInterval.count() &&
+        begin_.compare_exchange_strong(begin, now.count(), std::memory_order_relaxed)) {
       last_.store(current_.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
     }
     const uint32_t current = current_.fetch_add(1, std::memory_order_relaxed) + 1;

@@ -90,10 +90,11 @@ void* allocate_huge(size_t size, size_t alignment, bool* zero) {
 }
 
 bool deallocate_huge(void* block) {
-  // A handler's free in the middle of the table, or of slots that need the pool: left for later. With no
-  // room for it the block is lost, the lesser evil.
+  // A handler's free in the middle of the table, of a sample, or of slots that need the pool: left for later.
+  // With no room for it the block is lost, the lesser evil.
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
-  if (huge_blocks().lock().held_by_me() || (is_in_slots && lifecycle::busy())) {
+  if (huge_blocks().lock().held_by_me() || profiler().lock().held_by_me() ||
+      (is_in_slots && lifecycle::busy())) {
     g_deferred.put(block);
     return true;
   }
@@ -121,7 +122,8 @@ void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
 
 // What the gate of a profiled thread let through; nullptr when it takes the slow path all the same.
 void* allocate_counted(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
-  if (gate->takes(size)) [[unlikely]] {
+  // Between its fork handlers a thread holds the profiler's lock: the next allocation is the sample.
+  if (gate->takes(size) && !lifecycle::busy()) [[unlikely]] {
     const Inside inside;
     if (void* block = profiler().sample(gate, c, alignment, size, zero); block != nullptr) return block;
   }

@@ -56,6 +56,7 @@ void seal_options() {
       [](void*, TextView line) { os::write_stderr(line.data, line.size); }, nullptr};
   const ParsedConfig parsed = parse_config(environment, os::is_secure_process(), to_stderr);
   os::note_sandbox_at_start();
+  os::cpu_count();  // asked of the system now, for a process that puts itself in a sandbox later
   if (parsed.must_exit) os::exit_process(kExitBadConfiguration);
   seal(parsed.config);
   os::make_readable(sealed_page().address, Bytes(sealed_page().size_bytes));
@@ -80,7 +81,11 @@ void on_thread_exit(void* value) {
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
   bool list, holes, huge, purge, grow, pool, meta, profile;
-  ThreadCache* cache;
+  // Adoption holds two.
+  ThreadCache* caches[2];
+
+  void add(ThreadCache* cache) { caches[caches[0] == nullptr ? 0 : 1] = cache; }
+  bool has(const ThreadCache* cache) const { return cache == caches[0] || cache == caches[1]; }
 };
 constinit ForkHeld g_fork_held{};
 
@@ -95,7 +100,7 @@ void before_fork() {
   held.list = lock_unless_mine(cache_list().lock());
   held.holes = lock_unless_mine(hole_purge().lock());
   cache_list().for_each([&held](ThreadCache& cache) {
-    if (lock_unless_mine(cache.lock())) held.cache = &cache;
+    if (lock_unless_mine(cache.lock())) held.add(&cache);
   });
   held.huge = lock_unless_mine(huge_blocks().lock());
   held.purge = lock_unless_mine(pool().purge_lock());
@@ -116,7 +121,7 @@ void after_fork_in_parent() {
   if (!held.purge) pool().purge_lock().unlock();
   if (!held.huge) huge_blocks().lock().unlock();
   cache_list().for_each([&held](ThreadCache& cache) {
-    if (&cache != held.cache) cache.lock().unlock();
+    if (!held.has(&cache)) cache.lock().unlock();
   });
   if (!held.holes) hole_purge().lock().unlock();
   if (!held.list) cache_list().lock().unlock();
@@ -132,7 +137,7 @@ void after_fork_in_child() {
   if (!held.purge) pool().purge_lock().reset_in_child();
   if (!held.huge) huge_blocks().lock().reset_in_child();
   cache_list().for_each([&held](ThreadCache& cache) {
-    if (&cache != held.cache) cache.lock().reset_in_child();
+    if (!held.has(&cache)) cache.lock().reset_in_child();
   });
   if (!held.holes) hole_purge().lock().reset_in_child();
   if (!held.list) cache_list().lock().reset_in_child();
@@ -141,9 +146,13 @@ void after_fork_in_child() {
   if (t_front != &kBusyFront) pool().repair_in_child();
   scavenger::forget_in_child();
   // Forked by a handler that interrupted the profiler under its lock: what this thread has begun it finishes,
-  // in the parent's file.
-  if (!held.profile) profiler().forget_in_child();
-  profile_if_wanted();
+  // in the parent's file, and that was the last sample.
+  if (held.profile) {
+    profiler().end_in_child();
+  } else {
+    profiler().forget_in_child();
+    profile_if_wanted();
+  }
   if (Gate* gate = gate_of(t_front); gate != nullptr) t_front = gate->cache;
   g_forking.store(0, std::memory_order_relaxed);
 }

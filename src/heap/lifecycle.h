@@ -3,8 +3,8 @@
 // Responsibility  Seal the options, give each thread a cache, take it back, survive fork.
 // Contract        Usable before any constructor; nothing here calls a libc function that allocates
 //                 before the thread has its cache. At most one pthread key. No destructor of ours
-//                 ever runs. fork takes list lock, caches by id, huge, purge, grow, pool,
-//                 meta.
+//                 ever runs. fork takes list lock, holes, caches by id, huge, purge, grow,
+//                 pool, meta, profile.
 // Observable      The lines about bad options; cache_list().
 // Composable      config, os, front, pool, large. Used by heap.
 #pragma once

@@ -53,7 +53,10 @@ bool look(Milliseconds now) {
   if (!g_next_look_ms.compare_exchange_strong(due, (now + kPause).count(), std::memory_order_relaxed)) {
     return false;
   }
-  if (os::is_sandboxed()) return false;
+  if (os::is_sandboxed()) {
+    memory_limit().set_rung(Rung::kCalm);  // nobody will take it down again
+    return false;
+  }
   const os::MemoryReport report = os::read_memory_report();
   const uint64_t hits_before = g_hits.exchange(report.limit_hits, std::memory_order_relaxed);
   memory_limit().set(report.limit);

@@ -77,7 +77,7 @@ bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag
 
 void* resize_huge(void* block, size_t size) {
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
-  if (is_in_slots && lifecycle::busy()) return nullptr;
+  if ((is_in_slots && lifecycle::busy()) || profiler().lock().held_by_me()) return nullptr;
   Gate* gate = gate_of(t_front);
   const Inside inside;
   // Before it moves: its old address may be another block's at once.

@@ -40,8 +40,7 @@ Milliseconds pause() {
 bool wanted() {
   if (config().decay_ms == kDurationNeverMs) return false;
   if (config().scavenger != AutoSwitch::kAuto) return config().scavenger == AutoSwitch::kOn;
-  const uint32_t live_caches = cache_list().count() - cache_list().parked();
-  return live_caches > 1 && pool().used() >= kHeapMin;
+  return cache_list().live() > 1 && pool().used() >= kHeapMin;
 }
 
 void sleep_until_woken() {

@@ -14,7 +14,7 @@
 
 namespace hakmem::upkeep {
 
-// Of a thread that wanted to allocate or free: a millisecond at most.
+// Of a thread that wanted to allocate or free: a millisecond at most, unless memory is short.
 Bytes in_passing(Milliseconds now);
 
 // Of a thread that has nothing else to do.

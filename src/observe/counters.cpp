@@ -8,6 +8,7 @@
 #include "front/hole_purge.h"
 #include "front/thread_cache.h"
 #include "large/huge.h"
+#include "profile/profiler.h"
 
 namespace hakmem {
 
@@ -92,6 +93,7 @@ struct Sums {
     lock(LockRank::kGrow).add(hakmem::pool().grow_lock().stats());
     lock(LockRank::kPool).add(hakmem::pool().lock().stats());
     lock(LockRank::kMeta).add(meta_arena().lock().stats());
+    lock(LockRank::kProfile).add(profiler().lock().stats());
   }
 
   LockSums& lock(LockRank rank) { return locks[static_cast<uint32_t>(rank)]; }

@@ -6,7 +6,7 @@
 //                 No fairness.
 // Observable      LockStats. Debug builds check ranks at every lock(); held_ranks() is for tests and
 //                 os/pages.
-// Composable      os/thread. Used by superslab, pool, front, large, heap.
+// Composable      os/thread. Used by superslab, pool, front, large, profile, heap.
 #pragma once
 
 #include <atomic>

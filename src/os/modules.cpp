@@ -92,7 +92,7 @@ CodeRange code_range_at(uintptr_t address) {
   const char* name = found.dlfo_link_map == nullptr ? nullptr : found.dlfo_link_map->l_name;
   range.is_program = name != nullptr && name[0] == '\0';
 #else
-  static_cast<void>(address);  // the linker cannot be asked without its lock: samples walk by frame pointers
+  static_cast<void>(address);
 #endif
   return range;
 }

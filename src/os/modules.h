@@ -26,7 +26,9 @@ struct Module {
 
 Module module_at(uintptr_t address);
 
-// The same without any lock, for whoever asks often, and anywhere. It is why the library needs glibc 2.35.
+// The same without any lock, for whoever asks often, and anywhere: with glibc 2.35 and newer, and a library
+// built with it needs that. Before, nothing is found.
+inline constexpr bool kFindsCodeWithoutLock = __GLIBC_PREREQ(2, 35);
 struct CodeRange {
   uintptr_t begin = 0;  // both 0: no module's code
   uintptr_t end = 0;

@@ -60,10 +60,10 @@ uint32_t cpu_count() {
   static constinit std::atomic<uint32_t> known{0};
   uint32_t count = known.load(std::memory_order_relaxed);
   if (count != 0) return count;
-  uint64_t mask[1024 / 64] = {};  // what a kernel with more CPUs refuses
+  uint64_t mask[1024 / 64] = {};
   const long bytes = raw_syscall(SYS_sched_getaffinity, 0, sizeof mask, reinterpret_cast<long>(mask));
   for (long word = 0; word < bytes / 8; ++word) count += static_cast<uint32_t>(std::popcount(mask[word]));
-  if (count == 0) count = 1;
+  if (count == 0) count = UINT32_MAX;  // more CPUs than that, or the system does not say
   known.store(count, std::memory_order_relaxed);
   return count;
 }

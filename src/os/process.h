@@ -26,7 +26,7 @@ Bytes address_space_limit();
 // True when a finite RLIMIT_MEMLOCK above the kernel's default says that this process locks memory.
 bool may_lock_memory();
 
-// CPUs that the first caller may run on; at least 1.
+// CPUs that the first caller may run on; UINT32_MAX when they cannot be counted.
 uint32_t cpu_count();
 
 Milliseconds now_coarse();

@@ -7,7 +7,7 @@
 //                 refused is nullptr, never an error; no process that hides itself (not dumpable) gets one.
 //                 Making one takes away files of processes that are gone, as many as one look finds.
 // Observable      The file: PID.NAMESPACE and a suffix, the pid as the process sees it and the inode of its pid namespace.
-// Composable      Raw system calls. Used by observe.
+// Composable      Raw system calls. Used by observe, profile.
 #pragma once
 
 #include "base/units.h"

@@ -18,7 +18,7 @@ struct LiveSample {
   uintptr_t address = 0;  // 0: none
   size_t size = 0;        // as it was asked for
   uint32_t stack = 0;     // offset of its record in the profile's file
-  uint32_t unused = 0;
+  bool is_huge = false;   // of the huge blocks, whose tags do not tell
 };
 
 class LiveSamples {

@@ -2,7 +2,9 @@
 
 #include <new>
 
+#include "os/modules.h"
 #include "os/process.h"
+#include "os/thread.h"
 #include "os/unwind.h"
 #include "config/config.h"
 #include "superslab/meta_arena.h"
@@ -38,7 +40,7 @@ uint32_t own_frames(const uintptr_t* frames, uint32_t depth) {
 constinit Profiler g_profiler;
 
 void Profiler::start(Bytes rate) {
-  if (kHardened || os::is_secure_process()) return;
+  if (kHardened || !os::kFindsCodeWithoutLock || os::is_secure_process()) return;
   const uint64_t wanted = rate.count() != 0 ? rate.count() : config().profile_rate_bytes;
   os::LockGuard guard(lock_);
   if (rate_.load(std::memory_order_relaxed) != 0) return;
@@ -52,7 +54,17 @@ bool Profiler::make_file() {
   }
   // acquire, release: who makes one after another sees what that one made.
   if (making_.exchange(true, std::memory_order_acquire)) return false;
-  const uint64_t wanted = rate().count();
+  uint64_t wanted = 0;
+  {
+    // Another look, now that nobody else makes one.
+    os::LockGuard guard(lock_);
+    if (!file_.is_open()) wanted = rate_.load(std::memory_order_relaxed);
+  }
+  if (wanted == 0) {
+    making_.store(false, std::memory_order_release);
+    os::LockGuard guard(lock_);
+    return file_.is_open();
+  }
   ProfileFile made;
   if (!os::is_sandboxed()) made = ProfileFile::open(wanted, os::now_coarse().count());
   const bool is_there = made.is_open();
@@ -114,21 +126,21 @@ ThreadCache* Profiler::blocks_cache() {
 void* Profiler::sample(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
   const uint64_t now_rate = rate().count();
   gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
-  if (now_rate == 0 || now_rate != profiled(gate).rate || !make_file()) return nullptr;
+  if (now_rate == 0 || now_rate != profiled(gate).rate || os::is_sandboxed() || !make_file()) {
+    return nullptr;
+  }
   ThreadCache* cache = blocks_cache();
   if (cache == nullptr) return nullptr;
   void* block = cache->borrow_block(c, zero, alignment);
-  if (block != nullptr) note(gate, block, size);
+  if (block != nullptr) note(gate, block, size, false);
   return block;
 }
 
 void Profiler::sample_huge(Gate* gate, void* block, size_t size) {
   const uint64_t now_rate = rate().count();
   gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
-  if (now_rate == 0 || now_rate != profiled(gate).rate || !make_file()) return;
-  // Before the program has the block: it may be freed by another thread.
-  huge_.fetch_add(1, std::memory_order_relaxed);
-  note(gate, block, size);
+  if (now_rate == 0 || now_rate != profiled(gate).rate || os::is_sandboxed() || !make_file()) return;
+  note(gate, block, size, true);
 }
 
 void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
@@ -147,7 +159,7 @@ void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
   }
 }
 
-void Profiler::note(Gate* gate, void* block, size_t size) {
+void Profiler::note(Gate* gate, void* block, size_t size, bool is_huge) {
   uintptr_t frames[kProfileDepthMax + 8];
   const uint32_t walked = static_cast<uint32_t>(
       os::walk_stack(&profiled(gate).known, frames, sizeof frames / sizeof *frames));
@@ -159,8 +171,10 @@ void Profiler::note(Gate* gate, void* block, size_t size) {
   os::LockGuard guard(lock_);
   if (!file_.is_open()) return;
   const uint32_t stack = file_.intern(frames + mine, depth);
-  const bool stays = live_.put({reinterpret_cast<uintptr_t>(block), size, stack, 0});
+  const bool stays = live_.put({reinterpret_cast<uintptr_t>(block), size, stack, is_huge});
   if (!stays) file_.count_lost();
+  // Before the program has the block: it may be freed by another thread.
+  if (stays && is_huge) huge_.fetch_add(1, std::memory_order_relaxed);
   file_.allocated(stack, weight_of(size, file_.rate_bytes()), stays);
 }
 
@@ -169,9 +183,11 @@ void Profiler::freed(const void* block) {
   if (!file_.is_open()) return;
   const LiveSample sample = live_.take(reinterpret_cast<uintptr_t>(block));
   if (sample.address == 0) return;
-  if (sample.size > kLargeMax) huge_.fetch_sub(1, std::memory_order_relaxed);
+  if (sample.is_huge) huge_.fetch_sub(1, std::memory_order_relaxed);
   file_.freed(sample.stack, weight_of(sample.size, file_.rate_bytes()));
 }
+
+void Profiler::end_in_child() { rate_.store(0, std::memory_order_relaxed); }
 
 void Profiler::forget_in_child() {
   rate_.store(0, std::memory_order_relaxed);

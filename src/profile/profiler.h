@@ -51,9 +51,11 @@ class Profiler {
   os::Lock& lock() { return lock_; }
   // After the locks were reset.
   void forget_in_child();
+  // Where this thread was interrupted under the lock, which it still holds: no more samples.
+  void end_in_child();
 
  private:
-  void note(Gate* gate, void* block, size_t size);
+  void note(Gate* gate, void* block, size_t size, bool is_huge);
   void add_modules(const uintptr_t* frames, uint32_t depth);
   ThreadCache* blocks_cache();
 
@@ -61,7 +63,7 @@ class Profiler {
   std::atomic<uint64_t> rate_{0};
   // The owner of sampled blocks; none at first, then constant.
   std::atomic<uint32_t> owner_{kConstantOwner.count()};
-  std::atomic<uint64_t> huge_{0};  // sampled huge blocks
+  std::atomic<uint64_t> huge_{0};  // sampled huge blocks in live_
   // sync: profile maker. The thread that makes the file, or the cache.
   std::atomic<bool> making_{false};
   os::Lock lock_{os::LockRank::kProfile};
