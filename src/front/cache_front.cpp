@@ -24,6 +24,7 @@ constexpr CacheFront constant_front() {
 
 constinit const CacheFront kEmptyFront = constant_front();
 constinit const CacheFront kDepartedFront = constant_front();
+constinit const CacheFront kSampledFront = constant_front();
 constinit const CacheFront kBusyFront = constant_front();
 
 Message* no_message() { return const_cast<Message*>(&kNoMessage); }

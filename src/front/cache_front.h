@@ -105,6 +105,7 @@ struct CacheFront {
 // "is this thread known?" nor "has it left?" nor "is this a handler?" costs the fast path a branch.
 extern const CacheFront kEmptyFront;     // before the first allocation of a thread
 extern const CacheFront kDepartedFront;  // after its exit handler ran
+extern const CacheFront kSampledFront;   // of a thread whose every allocation is counted (guarded blocks)
 extern const CacheFront kBusyFront;      // while it is inside a slow path: only signal handlers see it
 
 // Fits no block; never written.

@@ -6,6 +6,7 @@
 #include "os/process.h"
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
+#include "large/guarded.h"
 #include "large/huge.h"
 #include "profile/profiler.h"
 #include "heap/after_tick.h"
@@ -113,6 +114,25 @@ void* allocate_departed(ClassIndex c, bool* zero) {
   const Inside inside;
   ThreadCache* host = cache_list().any_parked();
   return host == nullptr ? nullptr : host->borrow_block(c, zero);
+}
+
+// nullptr: not this one. What it is has never been used, so it is zero.
+void* try_allocate_guarded(size_t size, size_t alignment) {
+  if (!guarded_blocks().on() || !guarded_blocks().draw() || lifecycle::busy()) return nullptr;
+  const Inside inside;
+  return guarded_blocks().allocate(size, alignment);
+}
+
+// A handler's free in the middle of the slots is left for later.
+bool deallocate_guarded(void* block) {
+  if (!guarded_blocks().holds(block)) return false;
+  if (guarded_blocks().lock().held_by_me()) {
+    g_deferred.put(block);
+    return true;
+  }
+  const Inside inside;
+  guarded_blocks().release(block);
+  return true;
 }
 
 void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
@@ -244,6 +264,7 @@ void* allocate_slow(size_t size) {
     if (void* block = gate->pop_counted(size); block != nullptr) return block;
   }
   if (passes_through()) return os::libc_malloc(size);
+  if (void* block = try_allocate_guarded(size, kMinAlignment); block != nullptr) return block;
   bool zero = false;
   if (size > kLargeMax) return allocate_huge(size, 1, &zero);
   return allocate_class(class_of(size), SlotCount(1), size, &zero);
@@ -260,7 +281,7 @@ void deallocate_slow(void* block) {
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
     report_misuse(Misuse::kReleasedFree, block);
   }
-  if (deallocate_huge(block)) return;
+  if (deallocate_guarded(block) || deallocate_huge(block)) return;
   if (passes_through() || libc_owns(block)) {
     os::libc_free(block);
     return;
@@ -273,6 +294,8 @@ void* allocate_zeroed(size_t size, size_t slack) {
   bool zero = false;
   if (block == nullptr) {
     if (passes_through()) return os::libc_calloc(1, size);
+    block = try_allocate_guarded(size, kMinAlignment);
+    if (block != nullptr) return block;
     block = size > kLargeMax ? allocate_huge(size, 1, &zero)
                              : allocate_class(class_of(size), SlotCount(1), size, &zero);
     if (block == nullptr) return nullptr;
@@ -288,6 +311,7 @@ void* allocate_aligned(size_t alignment, size_t size) {
     void* block = try_allocate_unmarked(size);
     return block != nullptr ? block : allocate_slow(size);
   }
+  if (void* block = try_allocate_guarded(size, alignment); block != nullptr) return block;
   bool zero = false;
   if (alignment > kSuperSlabBytes.count() || size > kLargeMax) {
     return allocate_huge(size == 0 ? 1 : size, alignment, &zero);

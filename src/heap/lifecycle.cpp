@@ -11,6 +11,7 @@
 #include "front/hole_purge.h"
 #include "heap/inside.h"
 #include "heap/scavenger.h"
+#include "large/guarded.h"
 #include "large/huge.h"
 #include "profile/profiler.h"
 
@@ -61,6 +62,7 @@ void seal_options() {
   seal(parsed.config);
   os::make_readable(sealed_page().address, Bytes(sealed_page().size_bytes));
   if (parsed.config.verbose) say_options(parsed.config);
+  if constexpr (!kHardened) guarded_blocks().open(parsed.config.guard_rate);
   g_pass_through.store(!parsed.config.tiny_use_superslab && os::libc_malloc_present(),
                        std::memory_order_relaxed);
   profile_if_wanted();
@@ -80,7 +82,7 @@ void on_thread_exit(void* value) {
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
-  bool list, holes, huge, purge, grow, pool, meta, profile;
+  bool list, holes, huge, purge, grow, pool, meta, profile, guarded;
   // Adoption holds two.
   ThreadCache* caches[2];
 
@@ -108,12 +110,14 @@ void before_fork() {
   held.pool = lock_unless_mine(pool().lock());
   held.meta = lock_unless_mine(meta_arena().lock());
   held.profile = lock_unless_mine(profiler().lock());
+  held.guarded = lock_unless_mine(guarded_blocks().lock());
   g_fork_held = held;
   g_forking.store(os::thread_identity(), std::memory_order_relaxed);
 }
 
 void after_fork_in_parent() {
   const ForkHeld held = g_fork_held;
+  if (!held.guarded) guarded_blocks().lock().unlock();
   if (!held.profile) profiler().lock().unlock();
   if (!held.meta) meta_arena().lock().unlock();
   if (!held.pool) pool().lock().unlock();
@@ -130,6 +134,7 @@ void after_fork_in_parent() {
 
 void after_fork_in_child() {
   const ForkHeld held = g_fork_held;
+  if (!held.guarded) guarded_blocks().lock().reset_in_child();
   if (!held.profile) profiler().lock().reset_in_child();
   if (!held.meta) meta_arena().lock().reset_in_child();
   if (!held.pool) pool().lock().reset_in_child();
@@ -164,10 +169,18 @@ void make_hooks() {
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
+// Guarded blocks are drawn on slow paths, so a thread that takes part is given no other. Its cache is where its
+// exit handler finds it.
+void take_part_in_sampling() {
+  if (!guarded_blocks().on() || is_constant(t_front) || pthread_getspecific(g_key) != t_front) return;
+  t_front = const_cast<CacheFront*>(&kSampledFront);
+}
+
 // In case nobody has allocated before; 101 is the first priority a program may use.
 [[gnu::constructor(101)]] void on_load() {
   seal_options();
   make_hooks();
+  if (g_key_state.load(std::memory_order_acquire) == KeyState::kMade) take_part_in_sampling();
 }
 
 // Between its fork handlers a thread holds every lock, and can only use what it has on its stacks.
@@ -201,6 +214,7 @@ ThreadCache* start_thread() {
   make_hooks();
   if (g_key_state.load(std::memory_order_acquire) == KeyState::kMade) {
     pthread_setspecific(g_key, cache);
+    take_part_in_sampling();
   }
   return cache;
 }
@@ -212,6 +226,7 @@ ThreadCache* current_cache() {
   if (in_fork()) [[unlikely]] return nullptr;
   if (is_cache(front)) [[likely]] return static_cast<ThreadCache*>(front);
   if (Gate* gate = gate_of(front); gate != nullptr) return gate->cache;
+  if (front == &kSampledFront) return static_cast<ThreadCache*>(pthread_getspecific(g_key));
   if (front != &kEmptyFront) return nullptr;
   seal_options();
   return passes_through() ? nullptr : start_thread();

@@ -6,6 +6,7 @@
 #include "os/process.h"
 #include "superslab/misuse.h"
 #include "pool/shared_pool.h"
+#include "large/guarded.h"
 #include "large/huge.h"
 #include "profile/profiler.h"
 #include "heap/foreign.h"
@@ -72,6 +73,12 @@ size_t huge_size(const void* block) {
   return huge_blocks().size_of(block).count();
 }
 
+// 0 when the block is not a guarded one.
+size_t guarded_size(const void* block) {
+  if (!guarded_blocks().holds(block)) return 0;
+  return guarded_blocks().size_of(block);
+}
+
 // A mapping of its own has no tag, slots of a huge block have nobody's.
 bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag; }
 
@@ -125,6 +132,7 @@ void* reallocate(void* block, size_t size) {
   if (registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr) {
     report_misuse(Misuse::kReleasedFree, block);
   }
+  if (const size_t guarded = guarded_size(block); guarded != 0) return move_to_new(block, guarded, size);
   if (lifecycle::passes_through() || libc_owns(block)) return os::libc_realloc(block, size);
   report_misuse(Misuse::kForeignFree, block);
 }
@@ -135,6 +143,7 @@ size_t usable_size(void* block) {
   if (may_be_huge(tag)) {
     if (const size_t huge = huge_size(block); huge != 0) return huge;
   }
+  if (const size_t guarded = guarded_size(block); guarded != 0) return guarded;
   if (tag_owner(tag).count() > kOwnerMax) return 0;
   if (tag != kUnusedTag) return block_bytes(tag_class(tag)).count();
   if (!lifecycle::passes_through() && !libc_owns(block)) return 0;

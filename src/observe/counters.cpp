@@ -7,6 +7,7 @@
 #include "front/cache_list.h"
 #include "front/hole_purge.h"
 #include "front/thread_cache.h"
+#include "large/guarded.h"
 #include "large/huge.h"
 #include "profile/profiler.h"
 
@@ -80,6 +81,7 @@ struct Sums {
   const CacheListStats& list = cache_list().stats();
   const PoolCounters& pool = hakmem::pool().counters();
   const HugeCounters& huge = huge_blocks().counters();
+  const GuardedStats& guarded = guarded_blocks().stats();
 
   Sums() {
     cache_list().for_each([this](ThreadCache& cache) {
@@ -94,6 +96,7 @@ struct Sums {
     lock(LockRank::kPool).add(hakmem::pool().lock().stats());
     lock(LockRank::kMeta).add(meta_arena().lock().stats());
     lock(LockRank::kProfile).add(profiler().lock().stats());
+    lock(LockRank::kGuarded).add(guarded_blocks().lock().stats());
   }
 
   LockSums& lock(LockRank rank) { return locks[static_cast<uint32_t>(rank)]; }

@@ -28,10 +28,11 @@ enum class LockRank : uint8_t {
   kGrow = 6,
   kPool = 7,
   kMeta = 8,
-  kProfile = 9
+  kProfile = 9,
+  kGuarded = 10
 };
 
-inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kProfile) + 1;
+inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kGuarded) + 1;
 
 // A child of fork starts with its parent's counts.
 struct LockStats {

@@ -100,6 +100,14 @@ void advise_huge_pages(void* address, Bytes size, bool wanted) {
               wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+bool withdraw(void* address, Bytes size) {
+  DCHECK((held_ranks() & kForbidden) == 0);
+  const long result =
+      raw_syscall(SYS_mmap, reinterpret_cast<long>(address), static_cast<long>(size.count()), PROT_NONE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  return result >= 0;
+}
+
 void* remap(void* address, Bytes old_size, Bytes new_size) {
   DCHECK((held_ranks() & kForbidden) == 0);
   const long result =

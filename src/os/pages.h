@@ -38,6 +38,10 @@ bool purge(void* address, Bytes size);
 // everywhere. It obeys neither against its own setting (never) nor against PR_SET_THP_DISABLE.
 void advise_huge_pages(void* address, Bytes size, bool wanted);
 
+// Takes access to committed pages of a reservation away, and gives them back; false when refused, and then
+// nothing changed.
+bool withdraw(void* address, Bytes size);
+
 // Grows or shrinks a mapping, moving it where it must; nullptr when refused, then nothing changed.
 void* remap(void* address, Bytes old_size, Bytes new_size);
 

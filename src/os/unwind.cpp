@@ -20,10 +20,6 @@ constexpr uint8_t kFramePointer = 29;
 constexpr uint8_t kReturnRegister = 30;
 #endif
 
-struct Registers {
-  uintptr_t value[kFrameRegisters];
-};
-
 // False where nothing can be read.
 bool read_word(uintptr_t address, uintptr_t* value) {
   iovec to{value, sizeof *value};
@@ -176,12 +172,16 @@ bool quick_step(KnownFrames* known, StackWords& words, Registers& registers, uin
 
 }  // namespace
 
-[[gnu::noinline]] size_t backtrace(uintptr_t* frames, size_t frames_max) {
-  Registers registers{};
-  uintptr_t code = capture(registers);
+size_t walk(Registers registers, uintptr_t code, uintptr_t* frames, size_t frames_max) {
   size_t count = 0;
   while (count < frames_max && step(registers, &code)) frames[count++] = code;
   return count;
+}
+
+[[gnu::noinline]] size_t backtrace(uintptr_t* frames, size_t frames_max) {
+  Registers registers{};
+  uintptr_t code = capture(registers);
+  return walk(registers, code, frames, frames_max);
 }
 
 [[gnu::noinline]] size_t walk_stack(KnownFrames* known, uintptr_t* frames, size_t frames_max) {

@@ -5,17 +5,26 @@
 //                 damaged one ends the walk and not the process. backtrace() ends where tables end: at
 //                 code made at run time; both end at a signal's frame.
 // Observable      Nothing.
-// Composable      os/modules, call_frame. Used by superslab/misuse, profile.
+// Composable      os/modules, call_frame. Used by os/fault, superslab/misuse, large, profile.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "os/call_frame.h"
 
 namespace hakmem::os {
 
 // Fills `frames` with at most `frames_max` addresses, the innermost first; returns how many. The first
 // lies in this function's caller.
 size_t backtrace(uintptr_t* frames, size_t frames_max);
+
+struct Registers {
+  uintptr_t value[kFrameRegisters];
+};
+
+// The callers of the frame that has these registers and is at `code`.
+size_t walk(Registers registers, uintptr_t code, uintptr_t* frames, size_t frames_max);
 
 // What walks found out before, for one thread: rules by place in the code. Zero is empty.
 struct KnownFrames {

@@ -29,6 +29,8 @@ const char* name_of(Misuse kind) {
       return "free of a pointer that malloc did not return";
     case Misuse::kUnallocatedFree:
       return "free of a block that was not allocated";
+    case Misuse::kUseAfterFree:
+      return "heap-use-after-free";
     case Misuse::kOverflow:
       return "heap-buffer-overflow";
     case Misuse::kUnderflow:
@@ -161,8 +163,17 @@ void write_frame(size_t number, uintptr_t code) {
   write(line);
 }
 
-void write_text(const char* name, const Facts& facts, TextView detail, const uintptr_t* frames,
-                size_t frame_count) {
+void write_trace(const Trace& trace) {
+  if (trace.title != nullptr) {
+    LineWriter line;
+    line.append("  ").append(trace.title).end_line();
+    write(line);
+  }
+  for (size_t i = 0; i < trace.count; ++i) write_frame(i, trace.frames[i]);
+}
+
+void write_text(const char* name, const Facts& facts, TextView detail, const Trace& here,
+                const Traces& before) {
   write_first_line(name, facts);
   if (detail.size != 0) {
     LineWriter line;
@@ -170,7 +181,8 @@ void write_text(const char* name, const Facts& facts, TextView detail, const uin
     write(line);
   }
   if (facts.ours) write_slab_line(facts);
-  for (size_t i = 0; i < frame_count; ++i) write_frame(i, frames[i]);
+  write_trace(here);
+  for (size_t i = 0; i < before.count; ++i) write_trace(before.first[i]);
 }
 
 // --- As JSON: one line, in pieces.
@@ -203,7 +215,6 @@ void write_json_facts(const char* name, const Facts& facts, TextView detail) {
     line.append(",\"offset_in_block\":").append_decimal(facts.offset_in_block);
     line.append(",\"free_blocks\":").append_decimal(facts.free_blocks);
   }
-  line.append(",\"frames\":[");
   write(line);
 }
 
@@ -222,11 +233,21 @@ void write_json_frame(bool first, uintptr_t code) {
   write(line);
 }
 
-void write_json(const char* name, const Facts& facts, TextView detail, const uintptr_t* frames,
-                size_t frame_count) {
+void write_json_trace(const Trace& trace) {
+  LineWriter line;
+  line.append(",\"").append(trace.name).append("\":[");
+  write(line);
+  for (size_t i = 0; i < trace.count; ++i) write_json_frame(i == 0, trace.frames[i]);
+  line.append("]");
+  write(line);
+}
+
+void write_json(const char* name, const Facts& facts, TextView detail, const Trace& here,
+                const Traces& before) {
   write_json_facts(name, facts, detail);
-  for (size_t i = 0; i < frame_count; ++i) write_json_frame(i == 0, frames[i]);
-  constexpr char kEnd[] = "]}\n";
+  write_json_trace(here);
+  for (size_t i = 0; i < before.count; ++i) write_json_trace(before.first[i]);
+  constexpr char kEnd[] = "}\n";
   os::write_stderr(kEnd, sizeof kEnd - 1);
 }
 
@@ -242,13 +263,18 @@ bool claim_report() {
 }  // namespace
 
 void report_misuse(Misuse kind, const void* address, TextView detail) {
+  report_misuse(kind, address, detail, Trace{}, Traces{});
+}
+
+void report_misuse(Misuse kind, const void* address, TextView detail, Trace here, Traces before) {
   // Bounded by the end of the process, which the reporter brings.
   while (!claim_report()) os::spin_pause();
   uintptr_t frames[kFramesMax];
-  const size_t count = os::backtrace(frames, kFramesMax);
+  if (here.count == 0) here = Trace{nullptr, nullptr, frames, os::backtrace(frames, kFramesMax)};
+  here.name = "frames";
   const Facts facts = facts_of(reinterpret_cast<uintptr_t>(address));
   const auto write_report = config().report_json ? write_json : write_text;
-  write_report(name_of(kind), facts, detail, frames, count);
+  write_report(name_of(kind), facts, detail, here, before);
   os::abort_process();
 }
 

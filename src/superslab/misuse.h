@@ -11,6 +11,8 @@
 //                 where a mistake surfaces.
 #pragma once
 
+#include <cstdint>
+
 #include "base/text.h"
 
 namespace hakmem {
@@ -20,7 +22,9 @@ enum class Misuse {
   kInteriorFree,  // inside a block, not at its start
   kReleasedFree,  // the slab behind it was given back
   kForeignFree,   // neither ours nor libc's
-  // The hardened flavour's.
+  // A guarded block's.
+  kUseAfterFree,  // read or written after it was freed
+  // The hardened flavour's, and of guarded blocks.
   kUnallocatedFree,    // a block that nobody was given
   kOverflow,           // written behind what was asked for
   kUnderflow,          // written before the block
@@ -29,6 +33,23 @@ enum class Misuse {
   kSizeMismatch,       // freed with another size than it was asked for with
   kAlignmentMismatch,  // the same with an alignment
 };
+
+// Who did what before, where somebody remembers; `name` is its key in the JSON form.
+struct Trace {
+  const char* title;
+  const char* name;
+  const uintptr_t* frames;
+  size_t count;
+};
+
+struct Traces {
+  const Trace* first = nullptr;
+  size_t count = 0;
+};
+
+// The same with what was done before; `here`, where it is not empty, stands for the caller's own frames.
+[[noreturn, gnu::cold, gnu::noinline]] void report_misuse(Misuse kind, const void* address, TextView detail,
+                                                          Trace here, Traces before);
 
 // `detail`: a clause about the block, from whoever knows more than the registry.
 [[noreturn, gnu::cold, gnu::noinline]] void report_misuse(Misuse kind, const void* address,

@@ -274,6 +274,12 @@ void advise_huge_pages(void* address, Bytes size, bool wanted) {
   fakeos::system_call(SYS_madvise, address, size.count(), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+// Counted as what it undoes.
+bool withdraw(void* address, Bytes size) {
+  if (!fakeos::protect(fakeos::Call::kCommit, address, size, PROT_NONE)) return false;
+  return fakeos::system_call(SYS_madvise, address, size.count(), MADV_DONTNEED) == 0;
+}
+
 void* remap(void* address, Bytes old_size, Bytes new_size) {
   if (fakeos::enter(Call::kRemap, address, new_size)) return nullptr;
   fakeos::forget(Call::kRemap, address, old_size);

@@ -167,7 +167,7 @@ static inline int is_marked(const void* block, size_t size) {
 
 struct outcome {
   int status;         // as waitpid() gives it
-  char errors[4096];  // what it wrote on stderr, and cut there
+  char errors[16384];  // what it wrote on stderr, and cut there
 };
 
 static inline int exited_with(const struct outcome* outcome, int code) {

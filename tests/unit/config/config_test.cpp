@@ -251,7 +251,7 @@ TEST(Config, IssuesCountWithoutAReceiver) {
 
 TEST(Config, TableIsCompleteAndConsistent) {
   const OptionTable table = option_table();
-  EXPECT_EQ(table.count, 16U);
+  EXPECT_EQ(table.count, 17U);
   std::set<std::string> names;
   for (const OptionInfo& option : table) {
     std::string expected = "HAKMEM_";
