@@ -34,7 +34,7 @@ class SlowPath {
     const Milliseconds now = os::now_coarse();
     if (!scavenger::takes_over()) upkeep::in_passing(now);
     after_tick(now);
-    inside_.set_front(profiler().front_for(cache_));
+    inside_.set_front(lifecycle::front_of(cache_));
   }
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;
@@ -118,7 +118,8 @@ void* allocate_departed(ClassIndex c, bool* zero) {
 
 // nullptr: not this one. What it is has never been used, so it is zero.
 void* try_allocate_guarded(size_t size, size_t alignment) {
-  if (!guarded_blocks().on() || !guarded_blocks().draw() || lifecycle::busy()) return nullptr;
+  if (!guarded_blocks().on() || !guarded_blocks().draw()) return nullptr;
+  if (lifecycle::busy() || os::is_sandboxed()) return nullptr;
   const Inside inside;
   return guarded_blocks().allocate(size, alignment);
 }

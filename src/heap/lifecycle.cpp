@@ -158,7 +158,8 @@ void after_fork_in_child() {
     profiler().forget_in_child();
     profile_if_wanted();
   }
-  if (Gate* gate = gate_of(t_front); gate != nullptr) t_front = gate->cache;
+  guarded_blocks().begin_in_child();
+  if (Gate* gate = gate_of(t_front); gate != nullptr) t_front = front_of(gate->cache);
   g_forking.store(0, std::memory_order_relaxed);
 }
 
@@ -169,31 +170,22 @@ void make_hooks() {
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-// Guarded blocks are drawn on slow paths, so a thread that takes part is given no other. Its cache is where its
-// exit handler finds it.
-void take_part_in_sampling() {
-  if (!guarded_blocks().on() || is_constant(t_front) || pthread_getspecific(g_key) != t_front) return;
-  t_front = const_cast<CacheFront*>(&kSampledFront);
+void take_front(ThreadCache* cache) {
+  Inside inside;
+  inside.set_front(front_of(cache));
 }
 
 // In case nobody has allocated before; 101 is the first priority a program may use.
 [[gnu::constructor(101)]] void on_load() {
   seal_options();
   make_hooks();
-  if (g_key_state.load(std::memory_order_acquire) == KeyState::kMade) take_part_in_sampling();
+  if (is_cache(t_front)) take_front(static_cast<ThreadCache*>(t_front));
 }
 
 // Between its fork handlers a thread holds every lock, and can only use what it has on its stacks.
 bool in_fork() {
   const uintptr_t forking = g_forking.load(std::memory_order_relaxed);
   return forking != 0 && forking == os::thread_identity();
-}
-
-// Profiled or not from its first block on.
-CacheFront* front_of(ThreadCache* cache) {
-  if (profiler().rate() == Bytes(0)) return cache;
-  const Inside inside;
-  return profiler().front_for(cache);
 }
 
 ThreadCache* start_thread() {
@@ -210,12 +202,12 @@ ThreadCache* start_thread() {
   }
   if (cache == nullptr) return nullptr;
   cache->set_owner_thread(os::thread_identity());
-  t_front = front_of(cache);
+  t_front = cache;
   make_hooks();
   if (g_key_state.load(std::memory_order_acquire) == KeyState::kMade) {
     pthread_setspecific(g_key, cache);
-    take_part_in_sampling();
   }
+  take_front(cache);
   return cache;
 }
 
@@ -230,6 +222,16 @@ ThreadCache* current_cache() {
   if (front != &kEmptyFront) return nullptr;
   seal_options();
   return passes_through() ? nullptr : start_thread();
+}
+
+// Guarded blocks are drawn on slow paths, so a thread that takes part is given no other. Its cache is where its
+// exit handler finds it.
+CacheFront* front_of(ThreadCache* cache) {
+  CacheFront* front = profiler().front_for(cache);
+  if (front != cache || !guarded_blocks().on()) return front;
+  const bool key_has_it = g_key_state.load(std::memory_order_acquire) == KeyState::kMade &&
+                          pthread_getspecific(g_key) == cache;
+  return key_has_it ? const_cast<CacheFront*>(&kSampledFront) : cache;
 }
 
 bool busy() { return t_front == &kBusyFront || in_fork(); }

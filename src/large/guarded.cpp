@@ -2,9 +2,12 @@
 
 #include <string.h>
 
+#include <atomic>
+
 #include "base/bits.h"
 #include "os/pages.h"
 #include "os/process.h"
+#include "os/thread.h"
 #include "os/unwind.h"
 #include "config/geometry.h"
 
@@ -19,6 +22,19 @@ constexpr unsigned char kUntouched = 0xa7;
 
 // Of four blocks three end at a guard: programs run over ends more often than beginnings.
 bool lies_at_end() { return os::random_bits() % 4 != 0; }
+
+// What walks found out, for one walk at a time. A stack that is asked for meanwhile stays unknown.
+constinit os::KnownFrames g_known{};
+// sync: frames. Who set it walks.
+constinit std::atomic<bool> g_walking{false};
+
+// No lock: a child of fork may find another thread anywhere in here.
+uint32_t note_frames(uintptr_t* frames, size_t frames_max) {
+  if (os::is_sandboxed() || g_walking.exchange(true, std::memory_order_acquire)) return 0;
+  const size_t count = os::walk_stack(&g_known, frames, frames_max);
+  g_walking.store(false, std::memory_order_release);
+  return static_cast<uint32_t>(count);
+}
 
 const void* pointer(uintptr_t address) { return reinterpret_cast<const void*>(address); }
 
@@ -74,12 +90,14 @@ void* GuardedBlocks::allocate(size_t size, size_t alignment) {
   slot.block = block;
   slot.size = size;
   slot.freed.count = 0;
-  slot.allocated.count = static_cast<uint32_t>(os::backtrace(slot.allocated.frames, kFramesMax));
+  slot.allocated.count = note_frames(slot.allocated.frames, kFramesMax);
   os::LockGuard guard(lock_);
   slot.state = State::kLive;
   stats_.allocated.add(1);
   return reinterpret_cast<void*>(block);
 }
+
+void GuardedBlocks::begin_in_child() { g_walking.store(false, std::memory_order_relaxed); }
 
 void GuardedBlocks::give_back(uint32_t index) {
   os::LockGuard guard(lock_);
@@ -124,7 +142,7 @@ void GuardedBlocks::release(void* block) {
   }
   require_intact(index);
   Slot& slot = slots_[index];
-  slot.freed.count = static_cast<uint32_t>(os::backtrace(slot.freed.frames, kFramesMax));
+  slot.freed.count = note_frames(slot.freed.frames, kFramesMax);
   // Refused: the page stays as it is, and the slot is not used again.
   if (os::withdraw(reinterpret_cast<void*>(page_of(index)), Bytes(page_))) give_back(index);
 }
@@ -142,7 +160,7 @@ void GuardedBlocks::report(Misuse kind, const Slot& slot, uintptr_t address, con
   detail.append_hex(slot.block);
   const Trace before[] = {{"freed by:", "freed", slot.freed.frames, slot.freed.count},
                           {"allocated by:", "allocated", slot.allocated.frames, slot.allocated.count}};
-  const bool was_freed = slot.freed.count != 0;
+  const bool was_freed = slot.state == State::kFreed;
   report_misuse(kind, pointer(address), detail.view(), here,
                 was_freed ? Traces{before, 2} : Traces{before + 1, 1});
 }

@@ -49,6 +49,9 @@ class GuardedBlocks {
   // What was asked for; ends the process when `block` is not a live block's start.
   size_t size_of(const void* block);
 
+  // Another thread may have been at its frames.
+  void begin_in_child();
+
   const GuardedStats& stats() const { return stats_; }
   os::Lock& lock() { return lock_; }
 
