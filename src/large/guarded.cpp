@@ -160,7 +160,7 @@ void GuardedBlocks::report(Misuse kind, const Slot& slot, uintptr_t address, con
   detail.append_hex(slot.block);
   const Trace before[] = {{"freed by:", "freed", slot.freed.frames, slot.freed.count},
                           {"allocated by:", "allocated", slot.allocated.frames, slot.allocated.count}};
-  const bool was_freed = slot.state == State::kFreed;
+  const bool was_freed = slot.freed.count != 0;
   report_misuse(kind, pointer(address), detail.view(), here,
                 was_freed ? Traces{before, 2} : Traces{before + 1, 1});
 }
