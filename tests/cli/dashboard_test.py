@@ -64,19 +64,22 @@ class DashboardTest(unittest.TestCase):
 
 class ViewsTest(DashboardTest):
     def test_each_view_shows_its_figures(self):
-        puppet, served = self.serve(LOAD, HAKMEM_DECAY="2s", MALLOC_ARENA_MAX="2", HAKMEM_DECOY="1")
+        puppet, served = self.serve(LOAD, HAKMEM_DECAY="2s", MALLOC_ARENA_MAX="2", HAKMEM_DECOY="1",
+                                    HAKMEM_PROFILE="on", HAKMEM_PROFILE_RATE="64KiB")
         self.browser.open(served.address)
         self.browser.wait("return document.querySelector('#status').dataset.state === 'live'")
         self.assertEqual(self.browser.run("return location.search"), "", "the token stays in the address")
         for _ in range(3):
             puppet.tell("churn_for(1)")
         expected = {"overview": "The rows sum to", "map": "SuperSlabs of 32 slots", "classes": "classes have slabs",
-                    "fragmentation": "are free inside slabs", "timeline": "Memory by part", "options": "HAKMEM_DECAY=2s"}
+                    "fragmentation": "are free inside slabs", "timeline": "Memory by part", "flame": "What is live now", "options": "HAKMEM_DECAY=2s"}
         for scheme in ("light", "dark"):
             self.browser.scheme(scheme)
             for view in VIEWS:
                 self.show(view)
                 self.browser.wait(f"return document.querySelector('main').innerText.includes({expected[view]!r})")
+                if view == "flame":
+                    self.browser.wait("return document.querySelector('iframe').contentDocument?.querySelectorAll('#graph button').length > 3")
                 self.keep(f"{view}-{scheme}")
         self.assertIn("unknown option HAKMEM_DECOY", self.browser.text("main"))
         self.browser.scheme("light")
