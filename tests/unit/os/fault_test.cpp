@@ -68,6 +68,18 @@ TEST(Fault, IsShownFirstAndThenGoesToTheHandlerBefore) {
   unmap(range, page);
 }
 
+// Not a death test: sanitizers end the process in their own way.
+bool reading_faults(char* at) {
+  struct sigaction action = {};
+  struct sigaction restored = {};
+  action.sa_handler = handle_before;
+  EXPECT_EQ(sigaction(SIGSEGV, &action, &restored), 0);
+  g_seen = Seen{};
+  if (sigsetjmp(g_back, 1) == 0) touch(at, false);
+  EXPECT_EQ(sigaction(SIGSEGV, &restored, nullptr), 0);
+  return g_seen.before == 1;
+}
+
 // Committed pages go back, and come again as zero.
 TEST(Pages, WithdrawnPagesCannotBeReadUntilTheyAreCommittedAgain) {
   const Bytes page = page_size();
@@ -75,8 +87,9 @@ TEST(Pages, WithdrawnPagesCannotBeReadUntilTheyAreCommittedAgain) {
   ASSERT_NE(range, nullptr);
   ASSERT_TRUE(commit(range, page));
   range[5] = 7;
+  EXPECT_FALSE(reading_faults(range + 5));
   ASSERT_TRUE(withdraw(range, page));
-  EXPECT_EXIT(touch(range + 5, false), testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_TRUE(reading_faults(range + 5));
   ASSERT_TRUE(commit(range, page));
   EXPECT_EQ(range[5], 0);
   unmap(range, page);
