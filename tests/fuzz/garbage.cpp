@@ -199,12 +199,15 @@ int live(const uint8_t* bytes, size_t size) {
 namespace hakmem {
 
 // In the place of the library's: the heap as it is when the process would end.
-void report_misuse(Misuse, const void*, TextView) {
+void report_misuse(Misuse, const void*, TextView, Trace, Traces) {
   if (!g_misused) fuzz::violation("a report, and nothing was done wrongly");
   let_all_locks_go();
   t_front = const_cast<CacheFront*>(&kEmptyFront);
   walk();
   _exit(kReported);
+}
+void report_misuse(Misuse kind, const void* address, TextView detail) {
+  report_misuse(kind, address, detail, Trace{}, Traces{});
 }
 
 }  // namespace hakmem
