@@ -276,9 +276,11 @@ class StatTest(LiveTest):
         while "Ready to accept" not in (line := server.stdout.readline()):
             self.assertTrue(line, "redis-server did not start")
         with socket.create_connection(("127.0.0.1", port)) as client:
-            # Figures are as old as the last tick: again over the same keys, until one fell behind the end.
+            # Figures are as old as the last tick, and blocks that come from the caches make none: again over the same
+            # keys with values of another class each time, until a tick fell behind the end.
             for i in range(400):
-                client.sendall(b"".join(b"SET k%d %s\r\n" % (i % 40 * 500 + j, b"v" * 800) for j in range(500)))
+                value = b"v" * (800 + 1200 * (i // 40 % 2))
+                client.sendall(b"".join(b"SET k%d %s\r\n" % (i % 40 * 500 + j, value) for j in range(500)))
                 got = 0
                 while got < 500 * 5:
                     got += len(client.recv(65536))
