@@ -82,7 +82,8 @@ void on_thread_exit(void* value) {
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
-  bool list, holes, huge, purge, grow, pool, meta, profile, guarded;
+  bool list, holes, huge, purge, grow, meta, profile, guarded;
+  bool shards[SharedPool::kShards];
   // Adoption holds two.
   ThreadCache* caches[2];
 
@@ -107,7 +108,7 @@ void before_fork() {
   held.huge = lock_unless_mine(huge_blocks().lock());
   held.purge = lock_unless_mine(pool().purge_lock());
   held.grow = lock_unless_mine(pool().grow_lock());
-  held.pool = lock_unless_mine(pool().lock());
+  for (uint32_t i = 0; i < SharedPool::kShards; ++i) held.shards[i] = lock_unless_mine(pool().shard_lock(i));
   held.meta = lock_unless_mine(meta_arena().lock());
   held.profile = lock_unless_mine(profiler().lock());
   held.guarded = lock_unless_mine(guarded_blocks().lock());
@@ -120,7 +121,9 @@ void after_fork_in_parent() {
   if (!held.guarded) guarded_blocks().lock().unlock();
   if (!held.profile) profiler().lock().unlock();
   if (!held.meta) meta_arena().lock().unlock();
-  if (!held.pool) pool().lock().unlock();
+  for (uint32_t i = SharedPool::kShards; i-- > 0;) {
+    if (!held.shards[i]) pool().shard_lock(i).unlock();
+  }
   if (!held.grow) pool().grow_lock().unlock();
   if (!held.purge) pool().purge_lock().unlock();
   if (!held.huge) huge_blocks().lock().unlock();
@@ -137,7 +140,9 @@ void after_fork_in_child() {
   if (!held.guarded) guarded_blocks().lock().reset_in_child();
   if (!held.profile) profiler().lock().reset_in_child();
   if (!held.meta) meta_arena().lock().reset_in_child();
-  if (!held.pool) pool().lock().reset_in_child();
+  for (uint32_t i = SharedPool::kShards; i-- > 0;) {
+    if (!held.shards[i]) pool().shard_lock(i).reset_in_child();
+  }
   if (!held.grow) pool().grow_lock().reset_in_child();
   if (!held.purge) pool().purge_lock().reset_in_child();
   if (!held.huge) huge_blocks().lock().reset_in_child();

@@ -79,7 +79,7 @@ struct Sums {
   CacheSums caches;
   LockSums locks[os::kLockRanks];
   const CacheListStats& list = cache_list().stats();
-  const PoolCounters& pool = hakmem::pool().counters();
+  const PoolCounters pool = hakmem::pool().counters();
   const HugeCounters& huge = huge_blocks().counters();
   const GuardedStats& guarded = guarded_blocks().stats();
 
@@ -93,7 +93,9 @@ struct Sums {
     lock(LockRank::kHuge).add(huge_blocks().lock().stats());
     lock(LockRank::kPurge).add(hakmem::pool().purge_lock().stats());
     lock(LockRank::kGrow).add(hakmem::pool().grow_lock().stats());
-    lock(LockRank::kPool).add(hakmem::pool().lock().stats());
+    for (uint32_t i = 0; i < SharedPool::kShards; ++i) {
+      lock(LockRank::kPool).add(hakmem::pool().shard_lock(i).stats());
+    }
     lock(LockRank::kMeta).add(meta_arena().lock().stats());
     lock(LockRank::kProfile).add(profiler().lock().stats());
     lock(LockRank::kGuarded).add(guarded_blocks().lock().stats());
@@ -119,7 +121,7 @@ struct Sums {
   }
 
   uint64_t pool_visits() const {
-    return pool.acquires.get() + pool.misses.get() + pool.releases.get() + pool.resizes.get() +
+    return pool.acquires + pool.misses + pool.releases + pool.resizes +
            caches.slabs_adopted;
   }
 

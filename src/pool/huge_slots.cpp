@@ -24,7 +24,7 @@ void SharedPool::for_each_part(const Run& run, Visit visit) {
   }
 }
 
-// Under lock_. The first of so many free slots in a row, more than a SuperSlab has: so a run ends one
+// While nobody moves a slot. The first of so many free slots in a row, more than a SuperSlab has: so a run ends one
 // SuperSlab, takes those that follow, and begins another. When there is none, the shorter run that ends
 // what is committed, for it may grow.
 SharedPool::Run SharedPool::find_huge(uint32_t slots) {
@@ -55,21 +55,23 @@ SharedPool::Run SharedPool::find_huge(uint32_t slots) {
 
 // False when there are not enough; then `found` is the run that ends what is committed, or empty.
 bool SharedPool::claim_huge(SlotCount slots, Run* found, bool* zero) {
-  os::LockGuard guard(lock_);
-  while (open_fresh() != nullptr) {
+  while (open_fresh(shards_[0])) {
   }
+  const AllShards all_shards(*this);
   *found = find_huge(slots.count());
   if (found->slots != slots.count()) {
-    counters_.misses.add(1);
+    shards_[0].counters().misses.add(1);
     return false;
   }
   *zero = true;
   for_each_part(*found, [zero, this](const Run& part) {
-    *zero = claim(part) && *zero;
+    PoolShard& shard = shard_of(part.super);
+    *zero = shard.claim(part) && *zero;
+    note_moved(shard);
     part.super->huge_slots |= part.mask();
     registry().set_tags(PoolKey(), part.base(), SlotCount(part.slots), kInteriorTag);
   });
-  counters_.acquires.add(1);
+  shard_of(found->super).counters().acquires.add(1);
   return true;
 }
 
@@ -104,18 +106,22 @@ uintptr_t SharedPool::acquire_huge(SlotCount slots, bool* zero) {
 void SharedPool::release_huge(uintptr_t base, SlotCount slots) {
   SuperSlab* super = registry().superslab_of(base);
   const uint32_t first = static_cast<uint32_t>((base - super->base()) >> kSlotShift);
+  PoolShard& begins_in = shard_of(super);
+  Draining draining;
   bool surplus;
   {
-    os::LockGuard guard(lock_);
+    const AllShards all_shards(*this);
     for_each_part(Run{super, first, slots.count()}, [this](const Run& part) {
       part.super->huge_slots &= ~part.mask();
       registry().set_tags(PoolKey(), part.base(), SlotCount(part.slots), kUnusedTag);
-      give_back(part.super, part.mask());
+      PoolShard& shard = shard_of(part.super);
+      shard.give_back(part.super, part.mask());
+      note_moved(shard);
     });
-    counters_.releases.add(1);
-    surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
+    begins_in.counters().releases.add(1);
+    surplus = has_surplus(begins_in, &draining);
   }
-  if (surplus) purge_surplus();
+  if (surplus) purge_surplus(draining);
 }
 
 }  // namespace hakmem

@@ -32,6 +32,8 @@ class MemoryLimit {
   Rung rung() const { return rung_.load(std::memory_order_relaxed); }
   void set_rung(Rung rung) { rung_.store(rung, std::memory_order_relaxed); }
 
+  // There is one, or pressure: freed memory is not kept as it comes.
+  bool is_felt() const { return limit().count() != SIZE_MAX || rung() != Rung::kCalm; }
   // What may lie unused, all kinds together, beside `in_use`.
   Bytes spare(Bytes in_use) const;
   // What may lie in caches beyond what every thread gets.

@@ -1,6 +1,6 @@
-// Which slots an acquire gets.
+// Which slots of a shard an acquire gets.
 #include "config/config.h"
-#include "pool/shared_pool.h"
+#include "pool/pool_shard.h"
 
 namespace hakmem {
 
@@ -15,9 +15,8 @@ constexpr uint32_t aligned_starts(uint32_t alignment) {
 
 }  // namespace
 
-// EMPTY before UNUSED, the caller's SuperSlab before others, the tightest fit before wider ones.
-SharedPool::Run SharedPool::find_run(uint32_t slots, uint32_t alignment, SuperSlab* near,
-                                     OwnerId owner) {
+PoolShard::Run PoolShard::find_run(uint32_t slots, uint32_t alignment, SuperSlab* near,
+                                   OwnerId owner) const {
   if (!config().tiny_ss_shared) return find_run_of_tenant(slots, alignment, owner);
   if (near != nullptr) {
     const Run run = run_in(near, near->mask(SlotState::kEmpty), slots, alignment);
@@ -35,43 +34,25 @@ SharedPool::Run SharedPool::find_run(uint32_t slots, uint32_t alignment, SuperSl
   return run_in(super, super->free_mask(), slots, alignment);
 }
 
-// A SuperSlab that has never been used: more memory for the process.
-SharedPool::Run SharedPool::run_in_fresh(uint32_t slots, uint32_t alignment, OwnerId owner) {
-  SuperSlab* super = open_fresh();
-  if (super == nullptr) return Run{};
-  if (!config().tiny_ss_shared) super->tenant = owner;
-  return run_in(super, super->free_mask(), slots, alignment);
-}
-
-SharedPool::Run SharedPool::run_in(SuperSlab* super, uint32_t mask, uint32_t slots,
-                                   uint32_t alignment) {
+PoolShard::Run PoolShard::run_in(SuperSlab* super, uint32_t mask, uint32_t slots,
+                                 uint32_t alignment) {
   const uint32_t starts = run_starts(mask, slots) & aligned_starts(alignment);
   if (starts == 0) return Run{};
   return Run{super, static_cast<uint32_t>(std::countr_zero(starts)), slots};
 }
 
 // A run of slots + alignment - 1 holds an aligned one, and a SuperSlab without tenants always does.
-SuperSlab* SharedPool::best_fit(const Index& index, uint32_t slots, uint32_t alignment) {
+SuperSlab* PoolShard::best_fit(const Index& index, uint32_t slots, uint32_t alignment) {
   const uint32_t needed = slots + alignment - 1;
   const uint32_t least = needed < kSlotsPerSuperSlab ? needed : kSlotsPerSuperSlab;
   const uint64_t fitting = index.occupied >> least << least;
   return fitting == 0 ? nullptr : index.lists[std::countr_zero(fitting)];
 }
 
-SuperSlab* SharedPool::open_fresh() {
-  if (fresh_.count == 0) return nullptr;
-  SuperSlab* super = fresh_.first;
-  super->open(PoolKey(), fresh_.base);
-  ++fresh_.first;
-  --fresh_.count;
-  fresh_.base += kSuperSlabBytes.count();
-  reindex(super);
-  return super;
-}
-
 // tiny_ss_shared off: only SuperSlabs that serve this cache alone, then a wholly free one. Walks the
 // lists, which is fine for a mode that answers "is it the sharing?".
-SharedPool::Run SharedPool::find_run_of_tenant(uint32_t slots, uint32_t alignment, OwnerId owner) {
+PoolShard::Run PoolShard::find_run_of_tenant(uint32_t slots, uint32_t alignment,
+                                             OwnerId owner) const {
   for (uint32_t length = slots; length <= kSlotsPerSuperSlab; ++length) {
     for (SuperSlab* super = by_free_.lists[length]; super != nullptr; super = super->free_link.next) {
       if (super->tenant != owner) continue;

@@ -43,51 +43,49 @@ Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
                                               std::memory_order_relaxed)) {
     return Bytes(0);
   }
-  SlotCount allowed;
-  {
-    os::LockGuard guard(lock_);
-    counters_.decays.add(1);
-    decay_.advance(now, empty_slots(), Milliseconds(decay_ms));
-    allowed = decay_.allowed();
-    if (empty_slots() <= allowed || now < purge_again_) return Bytes(0);
-  }
-  return purge_down_to(allowed, deadline_us);
+  if (!purge_lock_.try_lock()) return Bytes(0);  // somebody else purges, one SuperSlab or more
+  const SlotCount empty = empty_slots();
+  decays_.add(1);
+  decay_.advance(now, empty, Milliseconds(decay_ms));
+  const SlotCount allowed = decay_.allowed();
+  const bool has_too_much = empty > allowed && now >= purge_again_;
+  purge_lock_.unlock();
+  return has_too_much ? purge_down_to(allowed, deadline_us) : Bytes(0);
 }
 
-// Under lock_. What decays on ticks alone would stay for ever in a program that frees nearly all it has
-// and then hardly calls malloc again.
-SlotCount SharedPool::empty_slots_max() const {
-  const size_t in_use = size_t{active_slots().count()} << kSlotShift;
+// Under the shard's lock, after a release. The sums over all shards are other threads' memory: they are asked
+// only when this shard has more than its own share, as one of those has that hold a surplus.
+bool SharedPool::has_surplus(const PoolShard& shard, Draining* draining) const {
+  *draining = shard.is_draining(kEmptySlotsFloor) ? Draining::kYes : Draining::kNo;
+  const uint32_t share =
+      *draining == Draining::kYes ? shard.active_slots() / kDrainingShare : shard.active_slots();
+  if (shard.empty_slots() <= share && !memory_limit().is_felt()) return false;
+  return empty_slots().count() > empty_slots_max(*draining).count() + kSlotsPerSuperSlab;
+}
+
+// What decays on ticks alone would stay for ever in a program that frees nearly all it has and then hardly
+// calls malloc again.
+SlotCount SharedPool::empty_slots_max(Draining draining) const {
+  const uint32_t active = active_slots().count();
+  const size_t in_use = size_t{active} << kSlotShift;
   const size_t spare = memory_limit().spare(Bytes(in_use) + memory_limit().huge()).count() >> kSlotShift;
   size_t most = UINT32_MAX - kSlotsPerSuperSlab;
   if (config().decay_ms != Decay::kNever) {
-    const bool draining =
-        releases_in_row_ > kEmptySlotsFloor && releases_in_row_ > active_slots().count();
-    const uint32_t share = draining ? active_slots().count() / kDrainingShare : active_slots().count();
-    const uint32_t floor = draining ? kEmptySlotsFloor / kDrainingShare : kEmptySlotsFloor;
-    most = share > floor ? share : floor;
+    const uint32_t part = draining == Draining::kYes ? kDrainingShare : 1;
+    most = (active > kEmptySlotsFloor ? active : kEmptySlotsFloor) / part;
   }
   return SlotCount(static_cast<uint32_t>(spare < most ? spare : most));
 }
 
-void SharedPool::purge_surplus() {
-  SlotCount allowed;
-  {
-    os::LockGuard guard(lock_);
-    if (os::now_coarse() < purge_again_) return;
-    allowed = empty_slots_max();
-  }
+void SharedPool::purge_surplus(Draining draining) {
   if (!purge_lock_.try_lock()) return;  // somebody else purges
-  purge_one(allowed);
+  if (os::now_coarse() >= purge_again_) purge_one(empty_slots_max(draining));
   purge_lock_.unlock();
 }
 
 // What was refused before is tried again.
 Bytes SharedPool::purge_all() {
-  {
-    os::LockGuard guard(lock_);
-    forget_refusals();
-  }
+  forget_refusals();
   return purge_down_to(SlotCount(0), kNoDeadline);
 }
 
@@ -111,62 +109,63 @@ Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
   return total;
 }
 
-// Under lock_. The longest EMPTY run first, so that one call gives back as much as possible. Passes over
-// those that refused; when there are no others, they are tried again after a pause.
-SuperSlab* SharedPool::next_to_purge() {
-  for (uint64_t lists = by_empty_.occupied; lists != 0;) {
-    const uint32_t longest = 63u - static_cast<uint32_t>(std::countl_zero(lists));
-    lists &= ~(uint64_t{1} << longest);
-    SuperSlab* super = by_empty_.lists[longest];
-    while (super != nullptr && super->refused_purge) super = super->empty_link.next;
-    if (super != nullptr) return super;
+void SharedPool::forget_refusals() {
+  for (PoolShard& shard : shards_) {
+    os::LockGuard guard(shard.lock());
+    shard.forget_refusals();
   }
+}
+
+// Of those whose bit is set in `shards`, the one with the most EMPTY slots; nullptr when none has any.
+PoolShard* SharedPool::fullest_shard(uint32_t shards) {
+  PoolShard* fullest = nullptr;
+  for (; shards != 0; shards &= shards - 1) {
+    PoolShard& shard = shards_[std::countr_zero(shards)];
+    if (shard.empty_slots() > (fullest == nullptr ? 0 : fullest->empty_slots())) fullest = &shard;
+  }
+  return fullest;
+}
+
+// Under purge_lock_. nullptr when every SuperSlab with EMPTY slots refused.
+SuperSlab* SharedPool::claim_for_purge(SlotCount allowed, uint32_t* claimed) {
+  uint32_t untried = (1u << kShards) - 1;
+  while (PoolShard* shard = fullest_shard(untried)) {
+    untried &= ~(1u << (shard - shards_));
+    os::LockGuard guard(shard->lock());
+    SuperSlab* super = shard->next_to_purge();
+    if (super == nullptr) continue;
+    const SlotCount empty = empty_slots();
+    if (empty <= allowed) return nullptr;
+    *claimed = shard->claim_empty(super, (empty - allowed).count());
+    return super;
+  }
+  // They are tried again after a pause.
   forget_refusals();
   purge_again_ = os::now_coarse() + kRefusalPause;
   return nullptr;
 }
 
-// Under lock_.
-void SharedPool::forget_refusals() {
-  registry().for_each_superslab([](SuperSlab& super) { super.refused_purge = false; });
-}
-
+// Under purge_lock_.
 SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
-  SuperSlab* super;
-  uint32_t claimed;
-  {
-    os::LockGuard guard(lock_);
-    if (empty_slots() <= allowed) return Purged{0, false};
-    super = next_to_purge();
-    if (super == nullptr) return Purged{0, false};
-    claimed = super->mask(SlotState::kEmpty);
-    const uint32_t surplus = (empty_slots() - allowed).count();
-    while (static_cast<uint32_t>(std::popcount(claimed)) > surplus) {
-      claimed &= claimed - 1;  // keep the low ones: they are reused first
-    }
-    super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
-    counters_.purges.add(1);
-    count_slots(0u - static_cast<uint32_t>(std::popcount(claimed)), 0);
-    reindex(super);
-  }
+  if (empty_slots() <= allowed) return Purged{0, false};
+  uint32_t claimed = 0;
+  SuperSlab* super = claim_for_purge(allowed, &claimed);
+  if (super == nullptr) return Purged{0, false};
+  purges_.add(1);
   return purge_claimed(super, claimed);
 }
 
 SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed) {
   const uint32_t purged = purge_runs(*super, claimed);
   const uint32_t refused = claimed & ~purged;
-  os::LockGuard guard(lock_);
-  if (purged != 0) super->move(PoolKey(), purged, SlotState::kActive, SlotState::kUnused);
-  if (refused != 0) {
-    super->move(PoolKey(), refused, SlotState::kActive, SlotState::kEmpty);
-    count_slots(static_cast<uint32_t>(std::popcount(refused)), 0);
-    counters_.purge_refusals.add(1);
-    super->refused_purge = true;
+  {
+    PoolShard& shard = shard_of(super);
+    os::LockGuard guard(shard.lock());
+    shard.end_claim(super, purged, refused);
   }
-  if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
-  reindex(super);
+  if (refused != 0) purge_refusals_.add(1);
   const uint32_t count = static_cast<uint32_t>(std::popcount(purged));
-  counters_.purged_slots.add(count);
+  purged_slots_.add(count);
   decay_.note_purged(SlotCount(count));
   return Purged{count, true};
 }

@@ -12,7 +12,12 @@ namespace {
 
 constinit SharedPool g_pool;
 
-constexpr uint32_t kSlotsPerNotice = (16u << 20) >> kSlotShift;
+// Another shard has much to spare when it holds this many EMPTY slots, and half as many as it uses.
+constexpr uint32_t kDrainedSlots = (4u << 20) >> kSlotShift;
+
+bool is_drained(const PoolShard& shard) {
+  return shard.empty_slots() > kDrainedSlots + shard.active_slots() / 2;
+}
 
 }  // namespace
 
@@ -20,7 +25,6 @@ SharedPool& pool() { return g_pool; }
 
 SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near,
                                          SlotCount alignment, Growth growth) {
-  const uint32_t slots = class_info(size_class).slots;
   const Bytes bitmap_size = bitmap_bytes(size_class);
   uint64_t* bitmap = nullptr;
   if (bitmap_size.count() != 0) {
@@ -28,40 +32,66 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     if (bitmap == nullptr) return Acquired{};
     memset(bitmap, 0xff, bitmap_size.count());
   }
-  bool waited_for_purge = false;
-  Acquired got;
-  // Each turn finds a run in what was committed, or waits once for a purge to give up its claims, or
-  // ends.
-  for (;;) {
-    {
-      os::LockGuard guard(lock_);
-      Run run = find_run(slots, alignment.count(), near, owner);
-      if (run.super == nullptr && growth == Growth::kAllowed) {
-        run = run_in_fresh(slots, alignment.count(), owner);
-      }
-      if (run.super != nullptr) {
-        const bool zero = claim(run);
-        counters_.acquires.add(1);
-        releases_in_row_ = 0;
-        ++slabs_[size_class.count()];
-        got = Acquired{format(run, size_class, owner, bitmap), zero};
-        break;
-      }
-      counters_.misses.add(1);
-      if (waited_for_purge) counters_.shared_fails.add(1);
-    }
-    if (growth == Growth::kForbidden || waited_for_purge) break;
-    // EMPTY slots that are no run long enough.
-    if (memory_limit().is_near(used())) purge_all();
-    if (grow()) continue;
-    os::LockGuard wait(purge_lock_);
-    waited_for_purge = true;
-  }
+  const Acquired got = find_slab(Request{size_class, owner, near, alignment, bitmap}, growth);
   if constexpr (kHardened) {
     if (got.slab != nullptr) prepare_blocks(*got.slab, got.zero);
   }
   if (got.slab == nullptr && bitmap != nullptr) meta_arena().release(bitmap, bitmap_size);
   return got;
+}
+
+// Each turn finds a run in what was committed, or gets the shard one more SuperSlab, or waits once for a
+// purge to give up its claims, or ends. A thread that took from other shards before its own has grown would
+// meet their threads again at each release.
+SharedPool::Acquired SharedPool::find_slab(const Request& request, Growth growth) {
+  PoolShard& home = home_of(request.owner);
+  bool waited_for_purge = false;
+  for (;;) {
+    if (const Acquired got = take_from(home, request); got.slab != nullptr) return got;
+    const bool is_short = memory_limit().is_near(used());
+    const Acquired spared =
+        take_from_others(home, request, is_short ? Others::kAny : Others::kDrained);
+    if (spared.slab != nullptr || growth == Growth::kForbidden) return spared;
+    if (open_fresh(home)) continue;
+    const Acquired got = take_from_others(home, request, Others::kAny);
+    if (got.slab != nullptr) return got;
+    if (waited_for_purge) {
+      os::LockGuard turn(grow_lock_);
+      shared_fails_.add(1);
+      return Acquired{};
+    }
+    // EMPTY slots that are no run long enough.
+    if (is_short) purge_all();
+    if (grow()) continue;
+    os::LockGuard wait(purge_lock_);
+    waited_for_purge = true;
+  }
+}
+
+SharedPool::Acquired SharedPool::take_from(PoolShard& shard, const Request& request) {
+  const bool is_near = request.near != nullptr && &shard_of(request.near) == &shard;
+  os::LockGuard guard(shard.lock());
+  const Run run = shard.find_run(class_info(request.size_class).slots, request.alignment.count(),
+                                 is_near ? request.near : nullptr, request.owner);
+  if (run.super == nullptr) {
+    shard.counters().misses.add(1);
+    return Acquired{};
+  }
+  const bool zero = shard.claim(run);
+  shard.counters().acquires.add(1);
+  shard.note_acquire();
+  shard.count_slab(request.size_class);
+  note_moved(shard);
+  return Acquired{format(run, request), zero};
+}
+
+SharedPool::Acquired SharedPool::take_from_others(const PoolShard& home, const Request& request,
+                                                  Others others) {
+  for (PoolShard& shard : shards_) {
+    if (&shard == &home || (others == Others::kDrained && !is_drained(shard))) continue;
+    if (const Acquired got = take_from(shard, request); got.slab != nullptr) return got;
+  }
+  return Acquired{};
 }
 
 void SharedPool::detach(Slab* slab) {
@@ -75,6 +105,7 @@ void SharedPool::release(Slab* slab) {
   const SlotCount slots = slab->slot_count();
   const ClassIndex size_class = slab->class_index();
   SuperSlab* super = registry().superslab_of(base);
+  PoolShard& shard = shard_of(super);
   const uint32_t first = static_cast<uint32_t>((base - super->base()) >> kSlotShift);
   if (slab->bitmap != &slab->inline_word) {
     meta_arena().release(slab->bitmap, bitmap_bytes(slab->class_index()));
@@ -85,15 +116,17 @@ void SharedPool::release(Slab* slab) {
   }
   memset(static_cast<void*>(slab), 0, sizeof(Slab));
   bool surplus;
+  Draining draining;
   {
-    os::LockGuard guard(lock_);
-    give_back(super, run_mask(first, slots.count()));
-    counters_.releases.add(1);
-    ++releases_in_row_;
-    --slabs_[size_class.count()];
-    surplus = empty_slots().count() > empty_slots_max().count() + kSlotsPerSuperSlab;
+    os::LockGuard guard(shard.lock());
+    shard.give_back(super, run_mask(first, slots.count()));
+    shard.counters().releases.add(1);
+    shard.note_release();
+    shard.forget_slab(size_class);
+    note_moved(shard);
+    surplus = has_surplus(shard, &draining);
   }
-  if (surplus) [[unlikely]] purge_surplus();
+  if (surplus) [[unlikely]] purge_surplus(draining);
 }
 
 bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
@@ -104,12 +137,13 @@ bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
   const uint32_t first = static_cast<uint32_t>((slab->base - super->base()) >> kSlotShift);
   if (first + new_slots > kSlotsPerSuperSlab) return false;
   const OwnerId owner = tag_owner(registry().tag_of(slab->base));
-  os::LockGuard guard(lock_);
-  counters_.resizes.add(1);
+  PoolShard& shard = shard_of(super);
+  os::LockGuard guard(shard.lock());
+  shard.counters().resizes.add(1);
   if (new_slots > old_slots) {
     const Run tail{super, first + old_slots, new_slots - old_slots};
     if ((super->free_mask() & tail.mask()) != tail.mask()) return false;
-    claim(tail);
+    shard.claim(tail);
     for (uint32_t i = old_slots; i < new_slots; ++i) {
       slab[i].head_distance = static_cast<uint8_t>(i);
     }
@@ -118,10 +152,11 @@ bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
     const Run tail{super, first + new_slots, old_slots - new_slots};
     registry().set_tags(PoolKey(), tail.base(), SlotCount(tail.slots), kUnusedTag);
     for (uint32_t i = new_slots; i < old_slots; ++i) slab[i].head_distance = 0;
-    give_back(super, tail.mask());
+    shard.give_back(super, tail.mask());
   }
-  --slabs_[slab->size_class];
-  ++slabs_[new_class.count()];
+  note_moved(shard);
+  shard.forget_slab(slab->class_index());
+  shard.count_slab(new_class);
   slab->slots = static_cast<uint8_t>(new_slots);
   slab->size_class = static_cast<uint8_t>(new_class.count());
   registry().set_tags(PoolKey(), slab->base, SlotCount(1), make_tag(owner, new_class));
@@ -139,93 +174,45 @@ void SharedPool::adopt(Slab* slab, OwnerId owner) {
                       make_tag(owner, slab->class_index()));
 }
 
-// True when no slot of the run had pages.
-bool SharedPool::claim(const Run& run) {
-  const uint32_t unused = run.mask() & run.super->mask(SlotState::kUnused);
-  const uint32_t empty = run.mask() & ~unused;
-  if (unused != 0) run.super->move(PoolKey(), unused, SlotState::kUnused, SlotState::kActive);
-  if (empty != 0) run.super->move(PoolKey(), empty, SlotState::kEmpty, SlotState::kActive);
-  count_slots(0u - static_cast<uint32_t>(std::popcount(empty)), run.slots);
-  note_moved(run.slots);
-  run.super->refused_purge = false;
-  reindex(run.super);
-  return empty == 0;
-}
-
-void SharedPool::give_back(SuperSlab* super, uint32_t mask) {
-  super->move(PoolKey(), mask, SlotState::kActive, SlotState::kEmpty);
-  const uint32_t slots = static_cast<uint32_t>(std::popcount(mask));
-  count_slots(slots, 0u - slots);
-  note_moved(slots);
-  if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
-  reindex(super);
+// Under grow_lock_ as well where the shard opens one: it is nobody's before.
+bool SharedPool::open_fresh(PoolShard& shard) {
+  os::LockGuard turn(grow_lock_);
+  if (fresh_.count == 0) return false;
+  os::LockGuard guard(shard.lock());
+  shard.open(fresh_.first, fresh_.base, static_cast<uint32_t>(&shard - shards_));
+  ++fresh_.first;
+  --fresh_.count;
+  fresh_.base += kSuperSlabBytes.count();
+  return true;
 }
 
 bool SharedPool::grow() {
   os::LockGuard turn(grow_lock_);
-  {
-    os::LockGuard guard(lock_);
-    if (fresh_.count != 0) return true;  // somebody else grew meanwhile
-  }
-  return keep_fresh(registry().commit_next());
+  return fresh_.count != 0 || keep_fresh(registry().commit_next());  // somebody else grew meanwhile
 }
 
 // As a whole or not at all.
 bool SharedPool::grow_by(Bytes size) {
   os::LockGuard turn(grow_lock_);
-  {
-    os::LockGuard guard(lock_);
-    if (fresh_.count != 0) return true;
-  }
-  return keep_fresh(registry().commit_exactly(size));
+  return fresh_.count != 0 || keep_fresh(registry().commit_exactly(size));
 }
 
 // Under grow_lock_.
 bool SharedPool::keep_fresh(const SuperSlabRange& range) {
   if (range.count == 0) return false;
-  os::LockGuard guard(lock_);
   fresh_ = range;
-  counters_.grows.add(1);
+  grows_.add(1);
   return true;
 }
 
-template <SuperSlab::Link SuperSlab::*kLink>
-void SharedPool::move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run) {
-  if (place == run) return;
-  SuperSlab::Link& link = super->*kLink;
-  if (place != 0) {
-    SuperSlab*& list = index.lists[place];
-    if (link.previous != nullptr) {
-      (link.previous->*kLink).next = link.next;
-    } else {
-      list = link.next;
-    }
-    if (link.next != nullptr) (link.next->*kLink).previous = link.previous;
-    if (list == nullptr) index.occupied &= ~(uint64_t{1} << place);
-  }
-  place = static_cast<uint8_t>(run);
-  if (run == 0) return;
-  SuperSlab*& list = index.lists[run];
-  link.previous = nullptr;
-  link.next = list;
-  if (list != nullptr) (list->*kLink).previous = super;
-  list = super;
-  index.occupied |= uint64_t{1} << run;
-}
-
-void SharedPool::reindex(SuperSlab* super) {
-  move_in_index<&SuperSlab::free_link>(by_free_, super, super->longest_free,
-                                       longest_run(super->free_mask()));
-  move_in_index<&SuperSlab::empty_link>(by_empty_, super, super->longest_empty,
-                                        longest_run(super->mask(SlotState::kEmpty)));
-}
-
-// Makes a slab of the run, under lock_. `bitmap` is all ones, and nullptr where the record has room.
-Slab* SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner, uint64_t* bitmap) {
+// Makes a slab of the run, under the shard's lock.
+Slab* SharedPool::format(const Run& run, const Request& request) {
+  const ClassIndex size_class = request.size_class;
+  const OwnerId owner = request.owner;
   const SizeClass& info = class_info(size_class);
   Slab* slab = &run.super->slabs[run.first];
   slab->inline_word = ~uint64_t{0};
-  slab->bitmap = bitmap != nullptr ? bitmap : &slab->inline_word;
+  slab->bitmap = request.bitmap != nullptr ? request.bitmap : &slab->inline_word;
   slab->base = run.base();
   slab->blocks = info.blocks;
   slab->free_count = info.blocks;
@@ -253,8 +240,8 @@ Slab* SharedPool::format(const Run& run, ClassIndex size_class, OwnerId owner, u
 // An ACTIVE slot without a tag was on its way from somebody. A slab with every bit 1 that is on no list
 // was on its way to somebody.
 void SharedPool::repair_in_child() {
-  os::LockGuard guard(lock_);
-  for (uint32_t& slabs : slabs_) slabs = 0;
+  const AllShards all_shards(*this);
+  for (PoolShard& shard : shards_) shard.forget_all_slabs();
   registry().for_each_superslab([this](SuperSlab& super) {
     uint32_t lost = 0;
     for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
@@ -264,7 +251,7 @@ void SharedPool::repair_in_child() {
       if (tag == kUnusedTag) lost |= 1u << slot;
       if (tag_owner(tag).count() > kOwnerMax || tag == kUnusedTag || slab.head_distance != 0) continue;
       if (!slab.all_free() || slab.listed) {
-        ++slabs_[slab.size_class];
+        shard_of(&super).count_slab(slab.class_index());
         continue;
       }
       lost |= run_mask(slot, slab.slots);
@@ -280,7 +267,7 @@ void SharedPool::repair_in_child() {
       registry().set_tags(PoolKey(), base, SlotCount(1), kUnusedTag);
       memset(static_cast<void*>(&super.slabs[slot]), 0, sizeof(Slab));
     }
-    give_back(&super, lost);
+    shard_of(&super).give_back(&super, lost);
   });
 }
 
@@ -289,39 +276,73 @@ Bytes SharedPool::used() const {
   return Bytes(size_t{slots} << kSlotShift) + memory_limit().huge();
 }
 
-// Under lock_.
-void SharedPool::note_moved(uint32_t slots) {
-  slots_since_notice_ += slots;
-  if (slots_since_notice_ < kSlotsPerNotice) return;
-  slots_since_notice_ = 0;
-  notice_.store(true, std::memory_order_relaxed);
+// Under the shard's lock.
+void SharedPool::note_moved(PoolShard& shard) {
+  if (shard.take_much_moved()) notice_.store(true, std::memory_order_relaxed);
 }
 
-// Under lock_. Adds; what goes away is added as a number that wraps.
-void SharedPool::count_slots(uint32_t empty, uint32_t active) {
-  empty_slots_.store(empty_slots().count() + empty, std::memory_order_relaxed);
-  active_slots_.store(active_slots().count() + active, std::memory_order_relaxed);
+SlotCount SharedPool::empty_slots() const {
+  uint32_t slots = 0;
+  for (const PoolShard& shard : shards_) slots += shard.empty_slots();
+  return SlotCount(slots);
+}
+
+SlotCount SharedPool::active_slots() const {
+  uint32_t slots = 0;
+  for (const PoolShard& shard : shards_) slots += shard.active_slots();
+  return SlotCount(slots);
+}
+
+SharedPool::AllShards::AllShards(SharedPool& pool) : pool_(pool) {
+  pool_.grow_lock_.lock();
+  for (PoolShard& shard : pool_.shards_) shard.lock().lock();
+}
+
+SharedPool::AllShards::~AllShards() {
+  for (PoolShard& shard : pool_.shards_) shard.lock().unlock();
+  pool_.grow_lock_.unlock();
+}
+
+PoolCounters SharedPool::counters() const {
+  PoolCounters sum{};
+  for (const PoolShard& shard : shards_) {
+    sum.acquires += shard.counters().acquires.get();
+    sum.misses += shard.counters().misses.get();
+    sum.releases += shard.counters().releases.get();
+    sum.resizes += shard.counters().resizes.get();
+  }
+  sum.purges = purges_.get();
+  sum.purged_slots = purged_slots_.get();
+  sum.purge_refusals = purge_refusals_.get();
+  sum.grows = grows_.get();
+  sum.shared_fails = shared_fails_.get();
+  sum.decays = decays_.get();
+  return sum;
 }
 
 void SharedPool::overview(PoolOverview* out) {
-  os::LockGuard guard(lock_);
+  const PoolCounters counted = counters();
   const uint64_t slots = registry().committed().count() >> kSlotShift;
   const uint64_t active = active_slots().count();
   const uint64_t empty = empty_slots().count();
   out->stats = PoolStats{slots > active + empty ? slots - active - empty : 0,
                          active,
                          empty,
-                         counters_.acquires.get(),
-                         counters_.releases.get(),
-                         counters_.purged_slots.get(),
-                         counters_.purge_refusals.get(),
-                         counters_.grows.get(),
-                         counters_.shared_fails.get()};
-  for (uint32_t i = 0; i < kClasses; ++i) out->slabs[i] = slabs_[i];
+                         counted.acquires,
+                         counted.releases,
+                         counted.purged_slots,
+                         counted.purge_refusals,
+                         counted.grows,
+                         counted.shared_fails};
+  for (uint32_t& slabs : out->slabs) slabs = 0;
+  for (PoolShard& shard : shards_) {
+    os::LockGuard guard(shard.lock());
+    for (uint32_t i = 0; i < kClasses; ++i) out->slabs[i] += shard.slabs(i);
+  }
 }
 
 PoolStats SharedPool::stats() {
-  os::LockGuard guard(lock_);
+  const AllShards all_shards(*this);
   PoolStats stats{};
   registry().for_each_superslab([&stats](const SuperSlab& super) {
     stats.unused_slots += super.count(SlotState::kUnused).count();
@@ -329,12 +350,13 @@ PoolStats SharedPool::stats() {
     stats.empty_slots += super.count(SlotState::kEmpty).count();
   });
   stats.unused_slots += uint64_t{fresh_.count} * kSlotsPerSuperSlab;
-  stats.acquires = counters_.acquires.get();
-  stats.releases = counters_.releases.get();
-  stats.purged_slots = counters_.purged_slots.get();
-  stats.purge_refusals = counters_.purge_refusals.get();
-  stats.grows = counters_.grows.get();
-  stats.shared_fails = counters_.shared_fails.get();
+  const PoolCounters counted = counters();
+  stats.acquires = counted.acquires;
+  stats.releases = counted.releases;
+  stats.purged_slots = counted.purged_slots;
+  stats.purge_refusals = counted.purge_refusals;
+  stats.grows = counted.grows;
+  stats.shared_fails = counted.shared_fails;
   return stats;
 }
 

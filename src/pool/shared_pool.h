@@ -5,19 +5,20 @@
 //                 the system refuses. detach(slab), then release(slab): the caller owns it and
 //                 every block is home; the caller then forgets it. adopt() and change_owner() move
 //                 a slab to another owner. purge() claims before it calls the system: no system
-//                 call under the lock. unused + active + empty == 32 in every SuperSlab. A slab and
+//                 call under a shard's lock. unused + active + empty == 32 in every SuperSlab. A slab and
 //                 its tags appear and change in one critical section, so fork finds it whole.
 //                 acquire_huge(): slots of neighbouring SuperSlabs for one huge block, where the
-//                 system refuses a mapping. Lock ranks kPurge, kGrow, kPool.
+//                 system refuses a mapping. Lock ranks kPurge, kGrow, kPool (one for each shard).
 // Observable      PoolStats, PoolCounters; the walker checks masks, tags and records against each other.
-// Composable      Registry, MetaArena, Decay, config. Used by front, heap. Knows no thread and no size
-//                 policy.
+// Composable      PoolShard, Registry, MetaArena, Decay, config. Used by front, heap. Knows no thread and
+//                 no size policy.
 #pragma once
 
 #include "base/counter.h"
 #include "os/lock.h"
 #include "superslab/registry.h"
 #include "pool/decay.h"
+#include "pool/pool_shard.h"
 
 namespace hakmem {
 
@@ -33,18 +34,17 @@ struct PoolStats {
   uint64_t shared_fails;  // acquires that found nothing although the system was asked
 };
 
-// Written under the pool's lock, so that anybody may read them without it.
 struct PoolCounters {
-  Counter acquires;
-  Counter misses;  // acquires that found no run, before the pool grew or in vain
-  Counter releases;
-  Counter resizes;
-  Counter purges;  // SuperSlabs whose EMPTY slots were claimed
-  Counter purged_slots;
-  Counter purge_refusals;
-  Counter grows;
-  Counter shared_fails;
-  Counter decays;  // turns of the decay curve
+  uint64_t acquires;
+  uint64_t misses;  // searches of a shard that found no run
+  uint64_t releases;
+  uint64_t resizes;
+  uint64_t purges;  // SuperSlabs whose EMPTY slots were claimed
+  uint64_t purged_slots;
+  uint64_t purge_refusals;
+  uint64_t grows;
+  uint64_t shared_fails;
+  uint64_t decays;  // turns of the decay curve
 };
 
 struct PoolOverview {
@@ -54,7 +54,11 @@ struct PoolOverview {
 
 class SharedPool {
  public:
-  // May the pool take SuperSlabs that were never used, and ask the system for more?
+  // Enough to keep as many threads apart as meet; more would only spread the heap.
+  static constexpr uint32_t kShards = 8;
+
+  // May the pool take SuperSlabs that were never used, those that other shards still need, and ask the
+  // system for more?
   enum class Growth : bool { kForbidden, kAllowed };
 
   struct Acquired {
@@ -105,7 +109,7 @@ class SharedPool {
   void repair_in_child();
 
   PoolStats stats();
-  const PoolCounters& counters() const { return counters_; }
+  PoolCounters counters() const;
   // True once after each 16 MiB of slots that were taken or given back: much can change between two ticks.
   bool take_notice() {
     if (!notice_.load(std::memory_order_relaxed)) [[likely]] return false;
@@ -116,33 +120,45 @@ class SharedPool {
   Bytes used() const;
   // From counts alone: what it costs does not depend on the heap.
   void overview(PoolOverview* out);
-  os::Lock& lock() { return lock_; }
+  os::Lock& shard_lock(uint32_t shard) { return shards_[shard].lock(); }
   os::Lock& grow_lock() { return grow_lock_; }
   os::Lock& purge_lock() { return purge_lock_; }
 
  private:
-  // A run of slots of one SuperSlab.
-  struct Run {
-    SuperSlab* super = nullptr;
-    uint32_t first = 0;
-    uint32_t slots = 0;
-
-    uintptr_t base() const { return super->base() + (size_t{first} << kSlotShift); }
-    uint32_t mask() const { return run_mask(first, slots); }
+  using Run = PoolShard::Run;
+  // What an acquire asks each shard for.
+  struct Request {
+    ClassIndex size_class;
+    OwnerId owner;
+    SuperSlab* near;
+    SlotCount alignment;
+    uint64_t* bitmap;  // all ones; nullptr where the record has room
   };
-  // SuperSlabs by the length of their longest run; `occupied` bit r says list r is not empty.
-  struct Index {
-    SuperSlab* lists[kSlotsPerSuperSlab + 1] = {};
-    uint64_t occupied = 0;
+  enum class Others : bool { kDrained, kAny };
+
+  // Holds the grow lock and every shard's: nobody moves a slot.
+  class AllShards {
+   public:
+    explicit AllShards(SharedPool& pool);
+    ~AllShards();
+    AllShards(const AllShards&) = delete;
+    AllShards& operator=(const AllShards&) = delete;
+
+   private:
+    SharedPool& pool_;
   };
 
-  // placement.cpp
-  Run find_run(uint32_t slots, uint32_t alignment, SuperSlab* near, OwnerId owner);
-  Run find_run_of_tenant(uint32_t slots, uint32_t alignment, OwnerId owner);
-  static Run run_in(SuperSlab* super, uint32_t mask, uint32_t slots, uint32_t alignment);
-  static SuperSlab* best_fit(const Index& index, uint32_t slots, uint32_t alignment);
-  Run run_in_fresh(uint32_t slots, uint32_t alignment, OwnerId owner);
-  SuperSlab* open_fresh();
+  PoolShard& shard_of(const SuperSlab* super) { return shards_[super->shard()]; }
+  PoolShard& home_of(OwnerId owner) { return shards_[owner.count() % kShards]; }
+  Acquired find_slab(const Request& request, Growth growth);
+  Acquired take_from(PoolShard& shard, const Request& request);
+  Acquired take_from_others(const PoolShard& home, const Request& request, Others others);
+  bool open_fresh(PoolShard& shard);
+  bool grow();
+  bool grow_by(Bytes size);
+  bool keep_fresh(const SuperSlabRange& range);
+  static Slab* format(const Run& run, const Request& request);
+  void note_moved(PoolShard& shard);
 
   // huge_slots.cpp
   static Run find_huge(uint32_t slots);
@@ -150,13 +166,6 @@ class SharedPool {
   template <class Visit>
   static void for_each_part(const Run& run, Visit visit);
 
-  bool claim(const Run& run);
-  bool grow();
-  bool grow_by(Bytes size);
-  bool keep_fresh(const SuperSlabRange& range);
-  void reindex(SuperSlab* super);
-  void give_back(SuperSlab* super, uint32_t mask);
-  static Slab* format(const Run& run, ClassIndex size_class, OwnerId owner, uint64_t* bitmap);
   // purge.cpp
   struct Purged {
     uint32_t slots;
@@ -164,37 +173,33 @@ class SharedPool {
   };
   Bytes purge_down_to(SlotCount allowed, uint64_t deadline_us);
   Purged purge_one(SlotCount allowed);
-  SuperSlab* next_to_purge();
-  static void forget_refusals();
+  PoolShard* fullest_shard(uint32_t shards);
+  SuperSlab* claim_for_purge(SlotCount allowed, uint32_t* claimed);
   Purged purge_claimed(SuperSlab* super, uint32_t claimed);
-  SlotCount empty_slots() const { return SlotCount(empty_slots_.load(std::memory_order_relaxed)); }
-  SlotCount active_slots() const { return SlotCount(active_slots_.load(std::memory_order_relaxed)); }
-  void count_slots(uint32_t empty, uint32_t active);
-  void note_moved(uint32_t slots);
-  SlotCount empty_slots_max() const;
-  void purge_surplus();
-
-  template <SuperSlab::Link SuperSlab::*kLink>
-  static void move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run);
+  void forget_refusals();
+  SlotCount empty_slots() const;
+  SlotCount active_slots() const;
+  enum class Draining : bool { kNo, kYes };
+  bool has_surplus(const PoolShard& shard, Draining* draining) const;
+  SlotCount empty_slots_max(Draining draining) const;
+  void purge_surplus(Draining draining);
 
   // Held while slots are claimed for purging: whoever finds the pool empty waits for them.
   os::Lock purge_lock_{os::LockRank::kPurge};
   os::Lock grow_lock_{os::LockRank::kGrow};
-  os::Lock lock_{os::LockRank::kPool};
-  // Below: under lock_.
-  Index by_free_;
-  Index by_empty_;
+  PoolShard shards_[kShards];
+  // Below: under grow_lock_.
   SuperSlabRange fresh_;  // committed, never opened
-  uint32_t slabs_[kClasses] = {};
+  Counter grows_;
+  Counter shared_fails_;
+  // Below: under purge_lock_.
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
   Milliseconds purge_again_;
-  uint32_t slots_since_notice_ = 0;
-  uint32_t releases_in_row_ = 0;  // without an acquire between
-  PoolCounters counters_;
-  // Written under lock_; relaxed for others, who want to know how much there is.
-  std::atomic<uint32_t> empty_slots_{0};
-  std::atomic<uint32_t> active_slots_{0};
+  Counter purges_;
+  Counter purged_slots_;
+  Counter purge_refusals_;
+  Counter decays_;
   // relaxed: a hint.
   std::atomic<bool> notice_{false};
   // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.

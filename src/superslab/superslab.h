@@ -19,6 +19,7 @@ enum class SlotState : uint8_t { kUnused, kActive, kEmpty };
 // Only the pool can make one, so only the pool can change the state or the tag of a slot.
 class PoolKey {
   friend class SharedPool;
+  friend class PoolShard;
   PoolKey() = default;
 };
 
@@ -49,7 +50,8 @@ class alignas(64) SuperSlab {
   static constexpr size_t kSlabsOffset = 64;
 
   // Fresh memory is all zero, which is not a legal state: the pool opens each SuperSlab once.
-  void open(PoolKey, uintptr_t base) {
+  void open(PoolKey, uintptr_t base, uint32_t shard) {
+    shard_ = static_cast<uint8_t>(shard);
     masks_[0] = ~0u;
     masks_[1] = 0;
     masks_[2] = 0;
@@ -57,6 +59,8 @@ class alignas(64) SuperSlab {
   }
 
   uintptr_t base() const { return base_.load(std::memory_order_acquire); }
+  // Of the pool that opened it; never changes.
+  uint32_t shard() const { return shard_; }
   uint32_t mask(SlotState state) const { return masks_[static_cast<uint32_t>(state)]; }
   uint32_t free_mask() const { return mask(SlotState::kUnused) | mask(SlotState::kEmpty); }
   SlotCount count(SlotState state) const {
@@ -70,7 +74,7 @@ class alignas(64) SuperSlab {
     masks_[static_cast<uint32_t>(to)] |= slots;
   }
 
-  // The pool's index; see SharedPool.
+  // The pool's index; see PoolShard.
   Link free_link;
   Link empty_link;
   uint8_t longest_free;
@@ -79,6 +83,11 @@ class alignas(64) SuperSlab {
   // The system did not take all of its EMPTY slots (locked memory): passed over by decay, until one of
   // its slots is used again or somebody asks for all that can be had.
   bool refused_purge;
+
+ private:
+  uint8_t shard_;
+
+ public:
   // The one cache this SuperSlab serves, where slots are not shared (tiny_ss_shared off).
   OwnerId tenant;
 

@@ -57,7 +57,9 @@ void require_no_lock(Call call) {
   cache_list().for_each([call](ThreadCache& cache) {
     if (cache.lock().held_by_me()) violation(call, "under the lock of cache", cache.id().count());
   });
-  if (pool().lock().held_by_me()) violation(call, "under the lock of the pool, rank", 6);
+  for (uint32_t shard = 0; shard < SharedPool::kShards; ++shard) {
+    if (pool().shard_lock(shard).held_by_me()) violation(call, "under the lock of the pool's shard", shard);
+  }
   if (huge_blocks().lock().held_by_me()) violation(call, "under the lock of huge blocks, rank", 3);
 }
 

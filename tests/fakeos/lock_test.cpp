@@ -138,10 +138,10 @@ TEST_F(LockDeathTest, UnderTheLockOfThePool) {
   EXPECT_DEATH(
       {
         void* range = os::reserve(mib(2), kSuperSlabBytes);
-        pool().lock().lock();
+        pool().shard_lock(SharedPool::kShards - 1).lock();
         os::purge(range, Bytes(kPage));
       },
-      "fakeos: purge under the lock of the pool");
+      "fakeos: purge under the lock of the pool's shard 7");
 }
 
 TEST_F(LockDeathTest, UnderTheLockOfACache) {
@@ -200,11 +200,11 @@ TEST_F(LockDeathTest, NoMultipleOfThePageSize) {
 TEST(Lock, OfAnotherThreadIsNoMatter) {
   in_child("another holds the pool", [] {
     Peer peer;
-    peer.run([] { pool().lock().lock(); });
+    peer.run([] { pool().shard_lock(1).lock(); });
     void* mapping = os::map(Bytes(kPage), Bytes(kPage));
     EXPECT_NE(mapping, nullptr);
     os::unmap(mapping, Bytes(kPage));
-    peer.run([] { pool().lock().unlock(); });
+    peer.run([] { pool().shard_lock(1).unlock(); });
   });
 }
 

@@ -200,7 +200,7 @@ TEST(Regression, AHandlersHugeBlockInSlotsWaitsForThePool) {
       EXPECT_EQ(hak_malloc(size_t{3} << 20), nullptr);
       EXPECT_EQ(hak_realloc(block, size_t{9} << 20), nullptr);
       EXPECT_EQ(hak_realloc(block, size_t{4} << 20), block) << "it is large enough";
-      const os::LockGuard in_the_pool(pool().lock());
+      const os::LockGuard in_the_pool(pool().grow_lock());
       hak_free(block);
     }
     EXPECT_EQ(huge_blocks().stats().in_slots, mib(5));

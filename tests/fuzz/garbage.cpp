@@ -49,7 +49,7 @@ void let_all_locks_go() {
   cache_list().for_each([](ThreadCache& cache) { let_go(cache.lock()); });
   let_go(cache_list().lock());
   let_go(hole_purge().lock());
-  let_go(pool().lock());
+  for (uint32_t shard = SharedPool::kShards; shard-- > 0;) let_go(pool().shard_lock(shard));
   let_go(huge_blocks().lock());
 }
 

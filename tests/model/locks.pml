@@ -1,5 +1,7 @@
 /* locks.pml: lock ranks and fork (DESIGN 3.5, 3.7, 3.8, section 5).
  *
+ * The pool's shards are one lock here: only under `grow` does anybody hold two of them, in their order.
+ *
  * Ranks: list (0) -> holes (1) -> cache 0 (2) -> cache 1 (3) -> cache 2, parked (4) -> grow (5) -> pool (6) -> meta (7).
  * Two workers with caches 0 and 1, cache 2 parked, a scavenger that purges holes, a forker. A lock is taken blocking only
  * with nothing of its rank or above held; everything else is a try. Fork takes list, holes and caches as the

@@ -8,7 +8,7 @@ LAYERS = ["base", "os", "config", "superslab", "pool", "front", "large", "profil
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 CONTRACT_WORDS = ["Responsibility", "Contract", "Observable", "Composable"]
-PASSKEY, PASSKEY_OWNER = "PoolKey", "SharedPool"
+PASSKEY, PASSKEY_OWNERS = "PoolKey", ("SharedPool", "PoolShard")
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def passkey(source):
     if definition:
         start, end = definition.span(1)
         friends = re.findall(r"\bfriend\s+([^;]*);", definition.group(1))
-        if friends != [f"class {PASSKEY_OWNER}"]:
-            yield source.line_at(start), f"{PASSKEY} may befriend {PASSKEY_OWNER} only"
+        if friends != [f"class {owner}" for owner in PASSKEY_OWNERS]:
+            yield source.line_at(start), f"{PASSKEY} may befriend {' and '.join(PASSKEY_OWNERS)} only"
         body = body[:definition.start()] + re.sub(r"[^\n]", " ", definition.group()) + body[definition.end():]
     yield from _find(source, rf"\b{PASSKEY}\s*[({{]|\b{PASSKEY}\s+\w+\s*[;{{=(]|<\s*{PASSKEY}\s*>\s*\(",
                      "{}: only the pool makes a passkey", body)

@@ -67,7 +67,7 @@ GOOD = [
     ("src/pool/x.cpp", "int environment;\nvoid f() { os::madvise_free(1); map.munmapped(2); }\n"),
     ("src/pool/x.cpp", "void f() { g(PoolKey()); }\n"),
     ("src/superslab/x.h", CONTRACT + "class PoolKey {\n  friend class SharedPool;\n"
-                                     "  PoolKey() = default;\n};\nvoid open(PoolKey, int);\n"
+                                     "  friend class PoolShard;\n  PoolKey() = default;\n};\nvoid open(PoolKey, int);\n"
                                      "void move(PoolKey key, int);\n"),
     ("src/front/x.cpp", "std::atomic<int> a_{0};\nstd::atomic<int> b_[3] = {};\nstd::atomic<A*> c_ = nullptr;\n"
                         "int f() { return a_.load(std::memory_order_relaxed) == 1; }\n"

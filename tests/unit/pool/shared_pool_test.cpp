@@ -33,9 +33,9 @@ class PoolModel {
   }
 
   // Each answers with the first thing that is wrong, or nullptr.
-  const char* acquire(ClassIndex c, SlotCount alignment, bool near) {
+  const char* acquire(ClassIndex c, OwnerId owner, SlotCount alignment, bool near) {
     SuperSlab* close_to = near ? registry().superslab_of(last_) : nullptr;
-    const auto got = pool().acquire(c, kOwner, close_to, alignment, SharedPool::Growth::kAllowed);
+    const auto got = pool().acquire(c, owner, close_to, alignment, SharedPool::Growth::kAllowed);
     if (got.slab == nullptr) return "refused";
     const SizeClass& info = class_info(c);
     const uintptr_t base = last_ = got.slab->base;
@@ -58,6 +58,7 @@ class PoolModel {
     const size_t bytes = size_t{info.slots} << kSlotShift;
     if (zero && !test::all_zero(reinterpret_cast<void*>(base), bytes)) return "known zero and not";
     scribble(base, info.slots);
+    owners_[base] = owner;
     slabs_.push_back(got.slab);
     return check();
   }
@@ -177,7 +178,7 @@ class PoolModel {
         if (slab->base != found->second) return "a slot does not find its head";
         tag = is_large(slab->class_index()) && slot != slab->base
                   ? kInteriorTag
-                  : make_tag(kOwner, slab->class_index());
+                  : make_tag(owners_[slab->base], slab->class_index());
       }
       if (registry().tag_of(slot) != tag) return "tag";
     }
@@ -187,6 +188,7 @@ class PoolModel {
   std::vector<Slab*> slabs_;
   std::map<uintptr_t, uintptr_t> active_;  // slot -> base of its slab
   std::map<uintptr_t, bool> empty_;
+  std::map<uintptr_t, OwnerId> owners_;  // by base of the slab
   uintptr_t last_ = 0;
 
  public:
@@ -205,13 +207,15 @@ std::ostream& operator<<(std::ostream& out, const Op& op) {
 
 const char* apply(PoolModel& model, const Op& op) {
   static uint64_t now_ms = os::now_coarse().count();
+  // Of three shards: the first and the last are of one.
+  const OwnerId owner(kOwner.count() + op.b % 3 + op.b % 4 / 3 * SharedPool::kShards);
   switch (op.kind % 10) {
     case 0:
     case 1:
     case 2:
-      return model.acquire(class_number(op.a), SlotCount(1), model.has_last() && op.b % 2 != 0);
+      return model.acquire(class_number(op.a), owner, SlotCount(1), model.has_last() && op.b / 4 % 2 != 0);
     case 3:
-      return model.acquire(class_number(op.a), SlotCount(1u << op.b % 6), false);
+      return model.acquire(class_number(op.a), owner, SlotCount(1u << op.b % 6), false);
     case 4:
     case 5:
     case 6:

@@ -32,7 +32,7 @@ class SmallRegistry {
       const SuperSlabRange range = registry_->commit_next();
       if (range.count == 0) break;
       for (uint32_t i = 0; i < range.count; ++i) {
-        range.first[i].open(ForgedKey(), range.base + i * kUnit);
+        range.first[i].open(ForgedKey(), range.base + i * kUnit, 0);
         bases.push_back(range.base + i * kUnit);
       }
     }

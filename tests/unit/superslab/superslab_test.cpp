@@ -19,7 +19,7 @@ constexpr std::array kStates = {SlotState::kUnused, SlotState::kActive, SlotStat
 
 std::unique_ptr<SuperSlab> opened() {
   auto super = std::make_unique<SuperSlab>();
-  super->open(ForgedKey(), kBase);
+  super->open(ForgedKey(), kBase, 3);
   return super;
 }
 
