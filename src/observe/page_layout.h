@@ -1,13 +1,15 @@
-// observe/page_layout.h: where a reader in another process finds the slabs.
+// observe/page_layout.h: where a reader in another process finds the slabs, and the sampled blocks.
 //
 // Responsibility  Addresses and offsets of the registry's records, as figures of the stats page.
-// Contract        With these a reader walks reservations, SuperSlabs and slabs by process_vm_readv, and
+// Contract        With these a reader walks reservations, SuperSlabs, slabs and samples by process_vm_readv, and
 //                 needs no header of this version. Constant once the registry is open.
 // Observable      PageLayout, a row of the page.
-// Composable      superslab. Used by stats_page.
+// Composable      superslab, profile. Used by stats_page.
 #pragma once
 
+#include "os/process.h"
 #include "superslab/registry.h"
+#include "profile/profiler.h"
 
 namespace hakmem {
 
@@ -37,6 +39,19 @@ namespace hakmem {
   ROW(slab_class, offsetof(Slab, size_class))                                                      \
   ROW(slab_slots, offsetof(Slab, slots))                                                           \
   ROW(slab_head_distance, offsetof(Slab, head_distance))                                           \
+  ROW(slab_purged_pages, offsetof(Slab, purged_pages))                                             \
+  ROW(page_bytes, os::page_size().count())                                                         \
+  ROW(slab_born, offsetof(Slab, born))                                                             \
+  ROW(slab_clock_ms, kSlabClockMs)                                                                 \
+  ROW(samples_table, reinterpret_cast<uintptr_t>(profiler().live_samples()))                       \
+  ROW(samples_entries, LiveSamples::kEntriesOffset)                                                \
+  ROW(samples_capacity, LiveSamples::kCapacityOffset)                                              \
+  ROW(sample_stride, sizeof(LiveSample))                                                           \
+  ROW(sample_address, offsetof(LiveSample, address))                                               \
+  ROW(sample_size, offsetof(LiveSample, size))                                                     \
+  ROW(sample_stack, offsetof(LiveSample, stack))                                                   \
+  ROW(sample_place, offsetof(LiveSample, place))                                                   \
+  ROW(sample_since, offsetof(LiveSample, since))                                                   \
   ROW(tag_class_bits, kTagClassBits)                                                               \
   ROW(tag_interior_owner, kInteriorOwner.count())
 

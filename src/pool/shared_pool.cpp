@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "os/process.h"
 #include "superslab/canary.h"
 #include "superslab/meta_arena.h"
 #include "pool/memory_limit.h"
@@ -32,7 +33,8 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     if (bitmap == nullptr) return Acquired{};
     memset(bitmap, 0xff, bitmap_size.count());
   }
-  const Acquired got = find_slab(Request{size_class, owner, near, alignment, bitmap}, growth);
+  const uint32_t born = slab_clock(os::now_coarse());
+  const Acquired got = find_slab(Request{size_class, owner, near, alignment, bitmap, born}, growth);
   if constexpr (kHardened) {
     if (got.slab != nullptr) prepare_blocks(*got.slab, got.zero);
   }
@@ -218,6 +220,7 @@ Slab* SharedPool::format(const Run& run, const Request& request) {
   slab->free_count = info.blocks;
   slab->size_class = static_cast<uint8_t>(size_class.count());
   slab->slots = static_cast<uint8_t>(run.slots);
+  slab->born = request.born;
   if (const uint32_t rest = info.blocks % 64u; rest != 0) {
     slab->bitmap[slab->words() - 1] = (uint64_t{1} << rest) - 1;
   }

@@ -133,6 +133,7 @@ class SharedPool {
     SuperSlab* near;
     SlotCount alignment;
     uint64_t* bitmap;  // all ones; nullptr where the record has room
+    uint32_t born;     // slab_clock()
   };
   enum class Others : bool { kDrained, kAny };
 

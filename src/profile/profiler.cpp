@@ -123,6 +123,17 @@ ThreadCache* Profiler::blocks_cache() {
   return cache;
 }
 
+// What the thread's own cache would give out now. It stays there, for the next request.
+uintptr_t Profiler::next_place(ThreadCache* cache, ClassIndex c) {
+  if (is_large(c)) return 0;
+  bool zero = false;
+  void* next = cache->pop(c);
+  if (next == nullptr) next = cache->allocate(c, &zero);
+  if (next == nullptr) return 0;
+  if (!cache->push(c, next)) cache->deallocate(c, next);
+  return reinterpret_cast<uintptr_t>(next);
+}
+
 void* Profiler::sample(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
   const uint64_t now_rate = rate().count();
   gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
@@ -132,7 +143,7 @@ void* Profiler::sample(Gate* gate, ClassIndex c, SlotCount alignment, size_t siz
   ThreadCache* cache = blocks_cache();
   if (cache == nullptr) return nullptr;
   void* block = cache->borrow_block(c, zero, alignment);
-  if (block != nullptr) note(gate, block, size, false);
+  if (block != nullptr) note(gate, {block, size, next_place(gate->cache, c), false});
   return block;
 }
 
@@ -140,7 +151,7 @@ void Profiler::sample_huge(Gate* gate, void* block, size_t size) {
   const uint64_t now_rate = rate().count();
   gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
   if (now_rate == 0 || now_rate != profiled(gate).rate || os::is_sandboxed() || !make_file()) return;
-  note(gate, block, size, true);
+  note(gate, {block, size, 0, true});
 }
 
 void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
@@ -159,7 +170,7 @@ void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
   }
 }
 
-void Profiler::note(Gate* gate, void* block, size_t size, bool is_huge) {
+void Profiler::note(Gate* gate, const Sampled& sampled) {
   uintptr_t frames[kProfileDepthMax + 8];
   const uint32_t walked = static_cast<uint32_t>(
       os::walk_stack(&profiled(gate).known, frames, sizeof frames / sizeof *frames));
@@ -168,14 +179,16 @@ void Profiler::note(Gate* gate, void* block, size_t size, bool is_huge) {
   if (depth > kProfileDepthMax) depth = kProfileDepthMax;
   add_modules(frames + mine, depth);
   live_.make_room(lock_);
+  const uint32_t since = slab_clock(os::now_coarse());
   os::LockGuard guard(lock_);
   if (!file_.is_open()) return;
   const uint32_t stack = file_.intern(frames + mine, depth);
-  const bool stays = live_.put({reinterpret_cast<uintptr_t>(block), size, stack, is_huge});
+  const bool stays = live_.put({reinterpret_cast<uintptr_t>(sampled.block), sampled.size, stack, sampled.is_huge,
+                                sampled.place, since});
   if (!stays) file_.count_lost();
   // Before the program has the block: it may be freed by another thread.
-  if (stays && is_huge) huge_.fetch_add(1, std::memory_order_relaxed);
-  file_.allocated(stack, weight_of(size, file_.rate_bytes()), stays);
+  if (stays && sampled.is_huge) huge_.fetch_add(1, std::memory_order_relaxed);
+  file_.allocated(stack, weight_of(sampled.size, file_.rate_bytes()), stays);
 }
 
 void Profiler::freed(const void* block) {

@@ -49,13 +49,22 @@ class Profiler {
   void freed(const void* block);
 
   os::Lock& lock() { return lock_; }
+  // For the page's layout: where it is, not what is in it.
+  const LiveSamples* live_samples() const { return &live_; }
   // After the locks were reset.
   void forget_in_child();
   // Where this thread was interrupted under the lock, which it still holds: no more samples.
   void end_in_child();
 
  private:
-  void note(Gate* gate, void* block, size_t size, bool is_huge);
+  struct Sampled {
+    void* block;
+    size_t size;
+    uintptr_t place;  // as in LiveSample
+    bool is_huge;
+  };
+  static uintptr_t next_place(ThreadCache* cache, ClassIndex size_class);
+  void note(Gate* gate, const Sampled& sampled);
   void add_modules(const uintptr_t* frames, uint32_t depth);
   ThreadCache* blocks_cache();
 

@@ -4,7 +4,8 @@
 // Contract        A Slab is the type-stable 64-byte record of its first slot; the records of its
 //                 other slots only know how far back the head is. popcount(bitmap) == free_count.
 //                 Bits and list links belong to whoever holds the owner's slow-path lock; base,
-//                 class and slots are constant from acquire to release.
+//                 class, slots and birth are constant from acquire to release (a large block's class and
+//                 slots change with it).
 // Observable      free_count, blocks, bitmap words; count_free_bits() for the walker.
 // Composable      config/size_class. Used by pool (which creates and ends slabs), front, observe.
 #pragma once
@@ -30,6 +31,7 @@ struct alignas(64) Slab {
   bool has_purged_pages;  // perhaps: some record of the slab says so
   uint16_t purged_pages;  // of this record's slot; see superslab/slab_pages.h
   uint16_t seen_free;     // free_count when a hole purge last came by
+  uint32_t born;          // slab_clock() of the acquire; adoption does not change it
 
   ClassIndex class_index() const { return ClassIndex(size_class); }
   SlotCount slot_count() const { return SlotCount(slots); }
@@ -47,6 +49,10 @@ struct alignas(64) Slab {
   }
 };
 static_assert(sizeof(Slab) == 64);
+
+// Two years until it wraps, and finer than what is asked of it: how old a slab is, and which of two things came first.
+inline constexpr uint32_t kSlabClockMs = 16;
+inline uint32_t slab_clock(Milliseconds now) { return static_cast<uint32_t>(now.count() / kSlabClockMs); }
 
 inline constexpr uint32_t kNoBlock = UINT32_MAX;
 

@@ -35,8 +35,10 @@ class PoolModel {
   // Each answers with the first thing that is wrong, or nullptr.
   const char* acquire(ClassIndex c, OwnerId owner, SlotCount alignment, bool near) {
     SuperSlab* close_to = near ? registry().superslab_of(last_) : nullptr;
+    const uint32_t before = slab_clock(os::now_coarse());
     const auto got = pool().acquire(c, owner, close_to, alignment, SharedPool::Growth::kAllowed);
     if (got.slab == nullptr) return "refused";
+    if (got.slab->born - before > slab_clock(os::now_coarse()) - before) return "not born now";
     const SizeClass& info = class_info(c);
     const uintptr_t base = last_ = got.slab->base;
     if (base % (alignment.count() << kSlotShift) != 0) return "misaligned";
