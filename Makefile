@@ -40,8 +40,9 @@ figures: build ## measure beside other allocators, and judge the gates
 	@cmake --build $(BUILD) --target bench/all
 	@$(BUILD)/hakmem bench compare --gates --rounds 5
 
-demo-observe: build ## a loaded redis-server and a leaking program: what each command says of them, into build/demo-observe
-	@python3 tools/demo/observe.py --command $(BUILD)/hakmem --library $(BUILD)/libhakmem.so --output build/demo-observe
+demo-observe: build ## a loaded redis-server, a leak and a pinning pattern: what each command says of them, into build/demo-observe
+	@cmake --build $(BUILD) --target profile_leak pinning >&2
+	@python3 tools/demo/observe.py --command $(BUILD)/hakmem --library $(BUILD)/libhakmem.so --leak $(BUILD)/tests/profile_leak --pin $(BUILD)/tests/pinning --output build/demo-observe
 
 # COMPILER=clang does the same with clang++. The five workloads, their limit and the checks are in scripts/pgo.
 COMPILER ?= gcc

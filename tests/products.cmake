@@ -92,6 +92,11 @@ target_compile_options(profile_leak PRIVATE -O1 -g)
 hakmem_add_test(profile cli ${Python3_EXECUTABLE} ${hakmem_tests}/observe/profile_test.py
                 --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
                 --leak $<TARGET_FILE:profile_leak>)
+hakmem_add_plain_program(pinning ${hakmem_tests}/observe/pin.cpp)
+target_compile_options(pinning PRIVATE -O1 -g)
+hakmem_add_test(blame cli ${Python3_EXECUTABLE} ${hakmem_tests}/observe/blame_test.py
+                --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
+                --pin $<TARGET_FILE:pinning>)
 hakmem_add_test(live cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/live_test.py
                 --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
                 --compiler ${CMAKE_C_COMPILER})

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 import unittest
 from pathlib import Path
 
@@ -466,6 +467,23 @@ class MapTest(LiveTest):
         self.assertEqual({len(row) for row in rows}, {32})
         unused = sum(row.count(".") for row in rows) + 32 * answer["never_opened"]
         self.assertLess(abs(unused - stat["totals"]["unused_slots"]), 200)
+
+    def test_slabs_have_an_age(self):
+        begin = time.monotonic()
+        puppet = self.puppet().show()
+        puppet.tell("grow(8, 5000)")
+        middle = time.monotonic()
+        puppet.tell("churn_for(0.3); grow(8, 10000)")
+        slabs = [slab for super in self.json_of_busy(puppet, "map", puppet.pid)["superslabs"] for slab in super["slabs"]]
+        end = time.monotonic()
+        older = [slab["age_ms"] for slab in slabs if slab["block_bytes"] == 5120]
+        younger = sorted(slab["age_ms"] for slab in slabs if slab["block_bytes"] == 10240)
+        younger = younger[:len(younger) * 9 // 10]  # Python may have had one before
+        step = 50  # what the two clocks are coarse by
+        self.assertGreater(min(older), 300 - step)
+        self.assertLess(max(older), 1000 * (end - begin) + step)
+        self.assertLess(max(younger), 1000 * (end - middle) + step)
+        self.assertLess(max(younger), min(older) + step - 250)
 
     def test_text_and_filter(self):
         puppet = self.puppet().show(16)

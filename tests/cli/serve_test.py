@@ -166,10 +166,12 @@ class FiguresTest(ServeTest):
         sizes = words[4:4 + 2 * classes:2]
         places = words[4 + 2 * classes:4 + 2 * classes + 2 * superslabs]
         cells = words[4 + 2 * classes + 2 * superslabs:]
-        self.assertEqual(len(cells), superslabs * 64)
+        self.assertEqual(len(cells), superslabs * 96)
+        slabs = [i for i in range(superslabs * 32) if cells[3 * i] & 255 == 2]
+        self.assertTrue(all(0 <= words[3] - cells[3 * i + 2] < 600 for i in slabs))  # seconds of age
         # Slabs alone, as the command lists them.
-        return [(places[2 * (i // 32)], places[2 * (i // 32) + 1], i % 32, sizes[cells[2 * i] >> 8 & 255], cells[2 * i] >> 16, cells[2 * i + 1])
-                for i in range(superslabs * 32) if cells[2 * i] & 255 == 2]
+        return [(places[2 * (i // 32)], places[2 * (i // 32) + 1], i % 32, sizes[cells[3 * i] >> 8 & 255], cells[3 * i] >> 16, cells[3 * i + 1])
+                for i in slabs]
 
     def cells_of_command(self):
         heap = Command(ARGUMENTS.command).json("map", self.puppet.pid)

@@ -68,6 +68,7 @@ class Pprof:
         self.types = [strings[dict(fields(v))[1]] for k, v in top if k == 1]
         self.default = strings[dict(top)[14]]
         self.mappings = [dict(fields(v)) for k, v in top if k == 3]
+        self.files = [strings[m.get(5, 0)] for m in self.mappings]
         self.build_ids = [strings[m[6]] for m in self.mappings if 6 in m]
         self.samples = []
         for sample in (dict(fields(v)) for k, v in top if k == 2):

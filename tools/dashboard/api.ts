@@ -32,6 +32,7 @@ export const SLOT_BYTES = 65536;
 export class MapFrame {
   readonly superslabs: number;
   readonly neverOpened: number;
+  private readonly now: number;
   readonly blockBytes: number[] = [];
   readonly blocksOfSlab: number[] = [];
   private readonly places: Uint32Array;
@@ -39,9 +40,10 @@ export class MapFrame {
 
   constructor(buffer: ArrayBuffer, readonly time: number) {
     const words = new Uint32Array(buffer);
-    const [superslabs, classes, neverOpened] = words;
+    const [superslabs, classes, neverOpened, now] = words;
     this.superslabs = superslabs;
     this.neverOpened = neverOpened;
+    this.now = now;
     for (let i = 0; i < classes; ++i) {
       this.blockBytes.push(words[4 + 2 * i]);
       this.blocksOfSlab.push(words[5 + 2 * i]);
@@ -52,10 +54,12 @@ export class MapFrame {
   }
 
   get slots(): number { return this.superslabs * SLOTS; }
-  kind(slot: number): Kind { return this.cells[2 * slot] & 0xff; }
-  sizeClass(slot: number): number { return this.cells[2 * slot] >> 8 & 0xff; }
-  taken(slot: number): number { return this.cells[2 * slot] >>> 16; }
-  owner(slot: number): number { return this.cells[2 * slot + 1]; }
+  kind(slot: number): Kind { return this.cells[3 * slot] & 0xff; }
+  sizeClass(slot: number): number { return this.cells[3 * slot] >> 8 & 0xff; }
+  taken(slot: number): number { return this.cells[3 * slot] >>> 16; }
+  owner(slot: number): number { return this.cells[3 * slot + 1]; }
+  // Seconds since the slab was taken for its class; null: the library does not say.
+  age(slot: number): number | null { return this.now === 0 ? null : Math.max(0, this.now - this.cells[3 * slot + 2]); }
   place(slot: number): string {
     const superslab = Math.floor(slot / SLOTS);
     return `${this.places[2 * superslab]}/${this.places[2 * superslab + 1]} slot ${slot % SLOTS}`;

@@ -4,7 +4,8 @@ import {SortedTable, bar, bytes, count, element, hideTip, percent, showTip} from
 import {colour} from "./colours";
 import {View} from "./view";
 
-export const PINNABLE = 16, PINNING = 4;  // as `hakmem map` has it
+// As `hakmem map` has it.
+export const nearlyEmpty = (taken: number, blocks: number): boolean => taken > 0 && taken * 16 <= blocks;
 const BINS = 20;
 
 interface Sum { block: number; slabs: number; blocks: number; taken: number; pinned: number; pinnedBytes: number; bins: number[] }
@@ -24,7 +25,7 @@ export class Fragmentation implements View {
     {title: "full", number: true, cell: row => count(row.bins[BINS]), order: row => row.bins[BINS]},
     {title: "free in slabs", number: true, cell: row => bytes(free(row)), order: free},
     {title: "", cell: row => bar(free(row) / this.most, colour("free"))},
-    {title: "pinned", number: true, help: `free memory of slabs that ${PINNING} blocks or fewer keep from going back`,
+    {title: "pinned", number: true, help: "free memory of slabs of which one block in sixteen or fewer is taken",
      cell: row => (row.pinned > 0 ? `${bytes(row.pinnedBytes)} in ${count(row.pinned)}` : "–"), order: row => row.pinnedBytes},
   ], 6);
   readonly root = element("section", {},
@@ -38,7 +39,7 @@ export class Fragmentation implements View {
     this.table.show(sums);
     const pinned = sums.reduce((sum, row) => sum + row.pinnedBytes, 0);
     this.note.textContent = `${bytes(sums.reduce((sum, row) => sum + free(row), 0))} are free inside slabs; ${bytes(pinned)} of that are in slabs ` +
-      `that ${PINNING} blocks or fewer hold. Each bar is the memory of the slabs that are that full; blocks in thread caches count as taken.`;
+      `of which one block in sixteen or fewer is taken. Each bar is the memory of the slabs that are that full; blocks in thread caches count as taken.`;
     this.showBars(frame);
   }
 
@@ -85,7 +86,7 @@ export function sumsOf(frame: MapFrame): Map<number, Sum> {
     sum.blocks += blocks;
     sum.taken += taken;
     ++sum.bins[binOf(frame, slot)];
-    if (blocks >= PINNABLE && taken > 0 && taken <= PINNING) {
+    if (nearlyEmpty(taken, blocks)) {
       ++sum.pinned;
       sum.pinnedBytes += (blocks - taken) * block;
     }

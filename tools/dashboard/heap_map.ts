@@ -1,8 +1,8 @@
 // The heap map's view: filters, legend, what lies under the pointer, and the same as a table.
 import {Kind, MapFrame, SLOTS, Store, fetchMap} from "./api";
-import {SortedTable, bytes, clock, count, element, hideTip, percent, showTip} from "./dom";
+import {SortedTable, bytes, clock, count, duration, element, hideTip, percent, showTip} from "./dom";
 import {slabColour} from "./colours";
-import {PINNABLE, PINNING} from "./fragmentation";
+import {nearlyEmpty} from "./fragmentation";
 import {Filter, MapCanvas} from "./map_canvas";
 import {View} from "./view";
 
@@ -21,7 +21,7 @@ export class HeapMap implements View {
   private readonly picture = new MapCanvas(this.canvas);
   private readonly classChoice = element("select", {id: "class", change: () => this.applyFilter()});
   private readonly stateChoice = element("select", {id: "state", change: () => this.applyFilter()},
-    ...[["all", "all slots"], ["pinned", `pinned: ${PINNING} blocks or fewer taken`], ["quarter", "slabs below a quarter"],
+    ...[["all", "all slots"], ["pinned", "pinned: one block in sixteen or fewer taken"], ["quarter", "slabs below a quarter"],
         ["half", "slabs below half"], ["full", "full slabs"], ["empty", "EMPTY"], ["unused", "UNUSED"], ["huge", "huge blocks"]]
       .map(([value, text]) => element("option", {value}, text)));
   private readonly matches = element("span", {class: "quiet", id: "matches"});
@@ -169,7 +169,7 @@ export class HeapMap implements View {
     const share = (slot: number): number => frame.taken(slot) / (frame.blocksOfSlab[frame.sizeClass(slot)] || 1);
     const states: Record<string, Filter> = {
       all: () => true,
-      pinned: slot => this.isSlab(slot) && frame.blocksOfSlab[frame.sizeClass(slot)] >= PINNABLE && frame.taken(slot) > 0 && frame.taken(slot) <= PINNING,
+      pinned: slot => this.isSlab(slot) && nearlyEmpty(frame.taken(slot), frame.blocksOfSlab[frame.sizeClass(slot)]),
       quarter: slot => this.isSlab(slot) && share(slot) < 0.25,
       half: slot => this.isSlab(slot) && share(slot) < 0.5,
       full: slot => this.isSlab(slot) && share(slot) >= 1,
@@ -198,10 +198,12 @@ export class HeapMap implements View {
     const list: [string, string][] = [["place", frame.place(slot)]];
     if (!this.isSlab(slot)) return [...list, ["state", KINDS[frame.kind(slot)]]];
     const head = this.heads[slot], size = frame.sizeClass(slot), blocks = frame.blocksOfSlab[size], taken = frame.taken(slot);
+    const age = frame.age(slot);
     let slots = 1;
     while ((head + slots) % SLOTS !== 0 && frame.kind(head + slots) === Kind.Tail) ++slots;
     return [...list, ["blocks of", bytes(frame.blockBytes[size])], ["taken", `${count(taken)} of ${count(blocks)}, ${percent(taken, blocks)}`],
-      ["free", bytes((blocks - taken) * frame.blockBytes[size])], ["slab", slots === 1 ? "1 slot" : `${slots} slots`], ["cache", `${frame.owner(slot)}`]];
+      ["free", bytes((blocks - taken) * frame.blockBytes[size])], ["slab", slots === 1 ? "1 slot" : `${slots} slots`],
+      ...(age === null ? [] : [["age", duration(age)] as [string, string]]), ["cache", `${frame.owner(slot)}`]];
   }
   private describe(slot: number): void {
     const facts = this.facts(slot);

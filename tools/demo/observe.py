@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Runs each command that looks at processes once, and leaves what they say in one folder.
 
-  observe.py --command build/release/hakmem --library build/release/libhakmem.so --output build/demo-observe
+  observe.py --command build/release/hakmem --library build/release/libhakmem.so \
+             --leak build/release/tests/profile_leak --pin build/release/tests/pinning --output build/demo-observe
 
-Two programs run under hakmem meanwhile: redis-server with clients that write (on a port of its own, loopback
-only), and one that leaks. Both are ended when it is done.
+Four programs run under hakmem meanwhile: redis-server with clients that write (on a port of its own, loopback
+only), two that leak (the second is --leak), and one whose small long-lived blocks lie scattered among many that are freed (--pin). They are
+ended when it is done.
 """
 import argparse
 import os
@@ -46,7 +48,8 @@ class Demo:
 
     def start(self, *command, **options):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HAKMEM_") and k != "LD_PRELOAD"}
-        program = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, cwd=self.temporary.name,
+        options = {"stdin": subprocess.DEVNULL} | options
+        program = subprocess.Popen([str(word) for word in command], cwd=self.temporary.name,
                                    env=environment | options.pop("environment", {}), text=True, **options)
         self.programs.append(program)
         return program
@@ -74,6 +77,21 @@ class Demo:
         leak.stdout.readline()
         return leak
 
+    # The same in C++, with names for its call sites.
+    def start_planted(self, program):
+        planted = self.start(program, 1, "for-ever", environment={"LD_PRELOAD": str(self.library)}, stdout=subprocess.PIPE)
+        planted.stdout.readline()
+        return planted
+
+    # Profiled from its start, so that each of its call sites is known.
+    def start_pin(self, program):
+        pin = self.start(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                         environment={"LD_PRELOAD": str(self.library), "HAKMEM_PROFILE": "on", "HAKMEM_PROFILE_RATE": "16KiB"})
+        pin.stdout.readline()
+        print(file=pin.stdin, flush=True)
+        pin.stdout.readline()
+        return pin
+
     # Findings (1) are no failure here.
     def say(self, name, *arguments):
         command = [str(self.command), *map(str, arguments)]
@@ -93,8 +111,9 @@ class Demo:
         (self.output / name).write_text(result.stdout)
         print(f"{result.returncode}  {self.output / name}  gdb -p {pid}: hak classes, hak check", flush=True)
 
-    def run(self):
+    def run(self, planted, pin):
         redis, leak = self.start_redis(), self.start_leak()
+        planted, pin = self.start_planted(planted), self.start_pin(pin)
         self.say("ps.txt", "ps")
         self.say("doctor-system.txt", "doctor")
         for name, pid in (("redis", redis.pid), ("leak", leak.pid)):
@@ -108,18 +127,26 @@ class Demo:
             self.say(f"{name}-doctor.txt", "doctor", pid)
             self.say(f"{name}-purge.txt", "purge", pid)
             self.gdb(f"{name}-gdb.txt", pid)
+        self.say("leak-profile.txt", "profile", leak.pid, "-d", "3s", "--growth", "--rate", "16384")
+        self.say("planted-leak-profile.txt", "profile", planted.pid, "-d", "3s", "--growth")
+        self.say("pin-map.txt", "map", pin.pid)
+        self.say("pin-blame.txt", "map", pin.pid, "--blame", "--rows", 5)
+        self.say("pin-blame.json", "map", pin.pid, "--blame", "--json")
+        self.say("pin-waste.txt", "map", pin.pid, "--blame", "-o", self.output / "pin-waste.pb.gz")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--command", type=Path, required=True)
     parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--leak", type=Path, required=True, help="tests/observe/leak.cpp, built")
+    parser.add_argument("--pin", type=Path, required=True, help="tests/observe/pin.cpp, built")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     if shutil.which("redis-server") is None or shutil.which("redis-benchmark") is None:
         sys.exit("redis-server and redis-benchmark are needed (Debian: redis-server, redis-tools)")
     with Demo(arguments) as demo:
-        demo.run()
+        demo.run(arguments.leak.resolve(), arguments.pin.resolve())
 
 
 if __name__ == "__main__":

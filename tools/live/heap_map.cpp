@@ -1,47 +1,18 @@
 #include "heap_map.h"
 
-#include <sys/uio.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <bit>
+#include <chrono>
 #include <cstring>
 
 #include "failure.h"
+#include "memory.h"
 
 namespace hakmem::tools {
 namespace {
 
-constexpr std::size_t kChunkBytes = std::size_t{4} << 20;
 constexpr std::uint64_t kReservationsMax = 4096;
 constexpr std::uint64_t kCommittedMax = std::uint64_t{1} << 46;
-
-class Memory {
- public:
-  explicit Memory(int pid) : pid_(pid) {}
-
-  void read(std::uint64_t address, void* out, std::size_t bytes) const {
-    for (std::size_t done = 0; done < bytes;) {
-      const std::size_t wanted = std::min(bytes - done, kChunkBytes);
-      iovec here{static_cast<char*>(out) + done, wanted};
-      iovec there{reinterpret_cast<void*>(address + done), wanted};
-      const ssize_t got = process_vm_readv(pid_, &here, 1, &there, 1, 0);
-      if (got <= 0) fail(got == 0 ? EFAULT : errno);
-      done += static_cast<std::size_t>(got);
-    }
-  }
-
- private:
-  [[noreturn]] void fail(int error) const {
-    if (error == EPERM || error == EACCES) {
-      throw Failure(kExitPermission, "reading the memory of process {} is refused (kernel.yama.ptrace_scope?); try as"
-                    " root", pid_);
-    }
-    if (error == ESRCH) throw Failure(kExitTargetMissing, "process {} has ended", pid_);
-    throw Failure(kExitUnsupported, "the slabs of process {} are not where its page says: {}", pid_, std::strerror(error));
-  }
-
-  int pid_;
-};
 
 // Offsets of the page's `layout`, by name.
 class Layout {
@@ -92,7 +63,8 @@ class Reader {
       if (at<std::uint64_t>(records.supers, start + layout_["superslab_base"]) == 0) {
         ++map->never_opened;
       } else {
-        map->superslabs.push_back(SuperSlabView{number, i, slots_of(records, i, start)});
+        const auto base = at<std::uint64_t>(records.supers, start + layout_["superslab_base"]);
+        map->superslabs.push_back(SuperSlabView{number, i, base, slots_of(records, i, start)});
       }
     }
   }
@@ -131,6 +103,12 @@ class Reader {
     view->blocks = at<std::uint16_t>(records.supers, slab + layout_["slab_blocks"]);
     view->free_blocks = std::min(at<std::uint32_t>(records.supers, slab + layout_["slab_free_count"]), view->blocks);
     view->slots = at<std::uint8_t>(records.supers, slab + layout_["slab_slots"]);
+    for (std::uint32_t i = 0; i < view->slots && layout_["page_bytes"] != 0; ++i) {
+      const std::uint64_t record = slab + i * layout_["slab_stride"];
+      const auto pages = at<std::uint16_t>(records.supers, record + layout_["slab_purged_pages"]);
+      view->purged_bytes += static_cast<std::uint64_t>(std::popcount(pages)) * layout_["page_bytes"];
+    }
+    view->born = at<std::uint32_t>(records.supers, slab + layout_["slab_born"]);
   }
 
   Memory memory_;
@@ -141,11 +119,21 @@ class Reader {
 
 }  // namespace
 
+std::uint64_t HeapMap::age_ms(const SlotView& slab) const {
+  const auto steps = static_cast<std::int32_t>(now - slab.born);
+  return steps < 0 ? 0 : static_cast<std::uint64_t>(steps) * clock_ms;
+}
+
 HeapMap read_heap_map(int pid, const StatsPage& page) {
   const Reader reader(pid, page);
   HeapMap map;
+  map.clock_ms = page.table("layout").at(0, "slab_clock_ms");
   const std::uint64_t reservations = std::min(page.total("reservations"), kReservationsMax);
   for (std::uint64_t i = 0; i < reservations; ++i) reader.add_reservation(static_cast<std::uint32_t>(i), &map);
+  // Afterwards, so that nothing is younger than now.
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  if (map.clock_ms != 0) map.now = static_cast<std::uint32_t>(static_cast<std::uint64_t>(now_ms) / map.clock_ms);
   return map;
 }
 

@@ -3,14 +3,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
-#include <chrono>
-#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -23,16 +19,11 @@
 #include "../live/text.h"
 #include "pprof.h"
 #include "raw.h"
-#include "symbols.h"
+#include "session.h"
 #include "text_formats.h"
 
 namespace hakmem::tools {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// A busy process answers within a tick or two; an idle one does not answer.
-constexpr unsigned kAnswerMs = 3000;
 
 enum class Format { kTable, kPprof, kFolded, kSpeedscope, kHtml };
 
@@ -60,35 +51,6 @@ struct Options {
   }
 };
 
-volatile std::sig_atomic_t g_interrupted = 0;
-
-double seconds_of(const std::string& text) {
-  std::size_t end = 0;
-  double number = -1;
-  try {
-    number = std::stod(text, &end);
-  } catch (const std::exception&) {
-  }
-  const std::string unit = text.substr(end);
-  const double factor = unit == "ms" ? 0.001 : unit == "s" || unit.empty() ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : -1;
-  if (number < 0 || factor < 0 || number * factor > 1e6) {
-    throw Failure(kExitUsage, "--duration {}: it takes a number and ms, s, m or h, as 30s", text);
-  }
-  return number * factor;
-}
-
-void write_output(const std::string& output, const std::string& bytes) {
-  if (output.empty() || output == "-") {
-    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
-    if (std::fflush(stdout) != 0) throw Failure(kExitPermission, "stdout cannot be written: {}", std::strerror(errno));
-    return;
-  }
-  std::ofstream file(output, std::ios::binary | std::ios::trunc);
-  file << bytes;
-  file.close();
-  if (!file) throw Failure(kExitPermission, "{} cannot be written: {}", output, std::strerror(errno));
-}
-
 void deliver(const Profile& profile, const Options& options, const std::string& name) {
   switch (options.format()) {
     case Format::kTable:
@@ -108,77 +70,12 @@ void choose(Profile* profile, const std::string& column) {
   profile->chosen = column_of(*profile, column.empty() ? "inuse_space" : column);
 }
 
-// The file that the process writes now, if it does. Its own, and not one of a parent that it still maps.
-std::optional<PageFile> profile_of(int pid) { return find_profile(read_mappings(pid, Detail::kAddresses)); }
-
-struct OpenFile {
-  explicit OpenFile(int file) : number(file) {}
-  ~OpenFile() { close(number); }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  const int number;
-};
-
-// Until the time is over, the process has ended, or somebody presses Ctrl-C.
-void wait_for(int pid, double seconds) {
-  std::signal(SIGINT, [](int) { g_interrupted = 1; });
-  std::signal(SIGTERM, [](int) { g_interrupted = 1; });
-  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
-  const std::string folder = fmt::format("/proc/{}/ns/pid", pid);
-  char link[64];
-  while (g_interrupted == 0 && Clock::now() < end && readlink(folder.c_str(), link, sizeof link) > 0) {
-    const auto rest = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-    poll(nullptr, 0, static_cast<int>(std::min<std::int64_t>(rest + 1, 100)));
-  }
-}
-
-void start(const Options& options) {
-  const StatsPage page = ask_page(options.pid, Request::kProfile, kAnswerMs, options.rate);
-  if (!was_answered(page)) {
-    throw Failure(kExitFinding, "process {} did not answer: it does not allocate now; the request stands, and the"
-                  " profile begins when it does", options.pid);
-  }
-  if (page.total("profile_rate") == 0) {
-    throw Failure(kExitUnsupported, "process {} refuses to be profiled: it is in a sandbox (seccomp), runs an older"
-                  " library, or its /dev/shm has no room for 256 KiB", options.pid);
-  }
-}
-
-void name_and_date(Profile* profile, const std::string& root) {
-  name_locations(profile, root);
-  drop_allocator(profile);
-  profile->time_ns =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string root_of(int pid) { return fmt::format("/proc/{}/root", pid); }
-
 int profile(const Options& options) {
-  const StatsPage page = read_page(options.pid);
-  const bool was_on = page.total("profile_rate") != 0;
-  const double seconds = options.duration.empty() ? (was_on ? 0 : 30) : seconds_of(options.duration);
-  if (!was_on) start(options);
-  const std::optional<PageFile> found = profile_of(options.pid);
-  if (!found) {
-    throw Failure(kExitFinding, "process {} has taken no sample yet (one every {} in the mean)", options.pid,
-                  bytes_text(static_cast<std::int64_t>(page.total("profile_rate"))));
-  }
-  const OpenFile file(open_page(options.pid, *found, O_RDONLY));
-  const std::string path = printable(found->path);
-  const Mark mark = was_on && seconds > 0 ? mark_of(read_raw(file.number, path, {})) : Mark();
+  Session session(options.pid, options.rate, options.duration);
   const ProcessInfo process = read_process(options.pid);
-  const auto begin = Clock::now();
-  wait_for(options.pid, seconds);
-  Profile result = read_raw(file.number, path, mark);
-  result.duration_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
-  name_and_date(&result, root_of(options.pid));
-  if (!was_on) {
-    try {
-      ask_page(options.pid, Request::kNoProfile, 1000);
-    } catch (const Failure&) {
-      // It has ended meanwhile.
-    }
-  }
+  session.wait();
+  Profile result = session.read();
+  name_and_date(&result, options.pid);
   choose(&result, options.column());
   deliver(result, options, fmt::format("{}[{}]", process.name, options.pid));
   if (options.format() == Format::kPprof && options.output != "-") {
@@ -234,7 +131,7 @@ void write_profile_of_ended(int pid, const std::string& output) {
     const OpenFile file(number);
     Profile result = read_raw(file.number, path, {});
     unlink(path.c_str());
-    name_and_date(&result, "");
+    name_and_date(&result, 0);
     choose(&result, "peak_space");
     write_output(output, to_pprof(result));
   } catch (const Failure& failure) {
@@ -243,14 +140,14 @@ void write_profile_of_ended(int pid, const std::string& output) {
 }
 
 Profile profile_so_far(int pid) {
-  const std::optional<PageFile> found = profile_of(pid);
+  const std::optional<PageFile> found = profile_file_of(pid);
   if (!found) {
     throw Failure(kExitFinding, "process {0} is not profiled now: `hakmem profile {0} -d 5m` begins, as"
                   " HAKMEM_PROFILE=on does from its start", pid);
   }
   const OpenFile file(open_page(pid, *found, O_RDONLY));
   Profile result = read_raw(file.number, printable(found->path), {});
-  name_and_date(&result, root_of(pid));
+  name_and_date(&result, pid);
   choose(&result, "inuse_space");
   return result;
 }

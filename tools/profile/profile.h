@@ -38,6 +38,7 @@ struct ProfileColumn {
 struct ProfileSample {
   std::vector<std::size_t> locations;
   std::vector<std::int64_t> values;
+  std::uint64_t record = 0;  // of a process's own file: where in it the stack stands
 };
 
 struct Profile {
@@ -49,6 +50,7 @@ struct Profile {
   std::int64_t rate = 0;
   std::int64_t time_ns = 0;
   std::int64_t duration_ns = 0;
+  std::uint64_t started_ms = 0;   // monotonic
   std::uint64_t taken = 0;        // samples
   std::uint64_t lost = 0;         // of blocks whose end will not be seen
   std::uint64_t stacks_lost = 0;  // that count for no call site

@@ -60,6 +60,7 @@ class Reader {
                     " that came with the library", path_, version, kProfileVersion);
     }
     profile_.rate = static_cast<std::int64_t>(RAW_FIELD(ProfileHeader, bytes_, 0, rate_bytes));
+    profile_.started_ms = RAW_FIELD(ProfileHeader, bytes_, 0, started_ms);
     profile_.taken = RAW_FIELD(ProfileHeader, bytes_, 0, samples);
     profile_.lost = RAW_FIELD(ProfileHeader, bytes_, 0, samples_lost);
     profile_.stacks_lost = RAW_FIELD(ProfileHeader, bytes_, 0, stacks_lost);
@@ -105,6 +106,7 @@ class Reader {
     const auto depth = at<std::uint32_t>(bytes_, offset + offsetof(StackRecord, depth));
     if (depth > (length - sizeof(StackRecord)) / 8) damaged(path_, "a stack");
     ProfileSample sample;
+    sample.record = offset;
     std::vector<std::uint64_t> addresses;
     for (std::size_t i = 0; i < depth; ++i) {
       addresses.push_back(at<std::uint64_t>(bytes_, offset + sizeof(StackRecord) + 8 * i));

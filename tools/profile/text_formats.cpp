@@ -31,6 +31,11 @@ std::string place_text(const Location& location) {
   return fmt::format("  {}:{}", location.file.substr(slash == std::string::npos ? 0 : slash + 1), location.line);
 }
 
+// How libc came to main() tells nobody where to look.
+bool is_before_main(const std::string& frame) {
+  return frame.rfind("__libc_start", 0) == 0 || frame == "_start";
+}
+
 // Stacks of one text are one row, largest first.
 std::vector<Row> rows_of(const Profile& profile, bool with_places) {
   std::map<std::vector<std::string>, Row> sums;
@@ -106,6 +111,7 @@ std::string to_table(const Profile& profile, std::size_t rows_max) {
                        100.0 * static_cast<double>(row.bytes) / static_cast<double>(std::max<std::int64_t>(all, 1)),
                        row.blocks, row.frames.front());
     for (std::size_t frame = 1; frame < row.frames.size() && frame < 4; ++frame) {
+      if (is_before_main(row.frames[frame])) break;
       out += fmt::format("{:>34}{}\n", "from ", row.frames[frame]);
     }
   }

@@ -14,7 +14,11 @@ void add_word(std::string* out, std::uint32_t word) {
   for (int shift = 0; shift < 32; shift += 8) *out += static_cast<char>(word >> shift & 0xff);
 }
 
-Cell cell_of(const SlotView& slot, const std::map<std::uint32_t, std::size_t>& rows) {
+std::uint32_t seconds_of(const HeapMap& map, std::uint32_t time) {
+  return static_cast<std::uint32_t>(time * map.clock_ms / 1000);
+}
+
+Cell cell_of(const HeapMap& map, const SlotView& slot, const std::map<std::uint32_t, std::size_t>& rows) {
   Cell cell;
   cell.kind = static_cast<std::uint8_t>(slot.kind);
   if (slot.kind != SlotKind::kSlab) return cell;
@@ -22,6 +26,7 @@ Cell cell_of(const SlotView& slot, const std::map<std::uint32_t, std::size_t>& r
   cell.size_class = row == rows.end() ? 0 : static_cast<std::uint8_t>(row->second);
   cell.taken = static_cast<std::uint16_t>(slot.blocks - slot.free_blocks);
   cell.owner = slot.owner;
+  cell.born_s = seconds_of(map, slot.born);
   return cell;
 }
 
@@ -32,6 +37,7 @@ MapFrame frame_of(const HeapMap& map, const StatsPage& page, std::uint64_t time_
   MapFrame frame;
   frame.time_ms = time_ms;
   frame.never_opened = map.never_opened;
+  frame.now_s = seconds_of(map, map.now);
   std::map<std::uint32_t, std::size_t> rows;
   for (std::size_t row = 0; row < std::min<std::size_t>(classes.rows, 256); ++row) {
     const auto block = static_cast<std::uint32_t>(classes.at(row, "block_bytes"));
@@ -44,7 +50,7 @@ MapFrame frame_of(const HeapMap& map, const StatsPage& page, std::uint64_t time_
     frame.superslabs.emplace_back(super.reservation, static_cast<std::uint32_t>(super.number));
     Cell head;
     for (const SlotView& slot : super.slots) {
-      Cell cell = cell_of(slot, rows);
+      Cell cell = cell_of(map, slot, rows);
       if (slot.kind == SlotKind::kSlab) {
         head = cell;
         if (cell.size_class < frame.classes.size()) frame.classes[cell.size_class].second = slot.blocks;
@@ -60,11 +66,11 @@ MapFrame frame_of(const HeapMap& map, const StatsPage& page, std::uint64_t time_
 
 std::string bytes_of(const MapFrame& frame) {
   std::string out;
-  out.reserve(16 + (frame.classes.size() + frame.superslabs.size() + frame.cells.size()) * 8);
+  out.reserve(16 + (frame.classes.size() + frame.superslabs.size() + frame.cells.size()) * sizeof(Cell));
   add_word(&out, static_cast<std::uint32_t>(frame.superslabs.size()));
   add_word(&out, static_cast<std::uint32_t>(frame.classes.size()));
   add_word(&out, static_cast<std::uint32_t>(frame.never_opened));
-  add_word(&out, 0);
+  add_word(&out, frame.now_s);
   for (const auto* list : {&frame.classes, &frame.superslabs}) {
     for (const auto& [first, second] : *list) {
       add_word(&out, first);
@@ -74,6 +80,7 @@ std::string bytes_of(const MapFrame& frame) {
   for (const Cell& cell : frame.cells) {
     add_word(&out, cell.kind | std::uint32_t{cell.size_class} << 8 | std::uint32_t{cell.taken} << 16);
     add_word(&out, cell.owner);
+    add_word(&out, cell.born_s);
   }
   return out;
 }
@@ -99,6 +106,7 @@ void MapFilm::add(MapFrame frame) {
   } else {
     entry.frame.time_ms = frame.time_ms;
     entry.frame.never_opened = frame.never_opened;
+    entry.frame.now_s = frame.now_s;
     entry.frame.classes = frame.classes;
     ++since_whole_;
   }
@@ -135,6 +143,7 @@ std::optional<MapFrame> MapFilm::at(std::uint64_t time_ms) const {
     for (const auto& [index, cell] : entry.changes) frame.cells[index] = cell;
     frame.time_ms = entry.frame.time_ms;
     frame.never_opened = entry.frame.never_opened;
+    frame.now_s = entry.frame.now_s;
     frame.classes = entry.frame.classes;
   }
   return frame;

@@ -18,27 +18,30 @@
 
 namespace hakmem::tools {
 
-// A slot in 8 bytes. Slots behind a slab's first repeat it, with their own kind.
+// A slot in 12 bytes. Slots behind a slab's first repeat it, with their own kind.
 struct Cell {
   std::uint8_t kind = 0;        // SlotKind
   std::uint8_t size_class = 0;  // row of the page's table `classes`
   std::uint16_t taken = 0;      // blocks
   std::uint32_t owner = 0;
+  std::uint32_t born_s = 0;  // by the slab clock, in seconds
   bool operator==(const Cell& other) const {
-    return kind == other.kind && size_class == other.size_class && taken == other.taken && owner == other.owner;
+    return kind == other.kind && size_class == other.size_class && taken == other.taken && owner == other.owner &&
+           born_s == other.born_s;
   }
 };
 
 struct MapFrame {
   std::uint64_t time_ms = 0;
   std::uint64_t never_opened = 0;
+  std::uint32_t now_s = 0;  // as born_s; 0: this library does not say when slabs were taken
   std::vector<std::pair<std::uint32_t, std::uint32_t>> classes;      // block bytes, blocks of a slab (0: not seen)
   std::vector<std::pair<std::uint32_t, std::uint32_t>> superslabs;  // reservation, number
   std::vector<Cell> cells;                                           // 32 for each of them
 };
 
 MapFrame frame_of(const HeapMap& map, const StatsPage& page, std::uint64_t time_ms);
-// Little-endian words: SuperSlabs, classes, never opened, 0; then the three lists above, a cell in two words.
+// Little-endian words: SuperSlabs, classes, never opened, now; then the three lists above, a cell in three words.
 std::string bytes_of(const MapFrame& frame);
 
 class MapFilm {
