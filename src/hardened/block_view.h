@@ -12,6 +12,7 @@
 #include <atomic>
 #include <bit>
 
+#include "os/processor.h"
 #include "superslab/block_record.h"
 #include "superslab/canary.h"
 
@@ -66,13 +67,6 @@ using LooseWord [[gnu::may_alias, gnu::aligned(1)]] = uint64_t;
 inline uint64_t load_unaligned(uintptr_t at) { return *reinterpret_cast<const LooseWord*>(at); }
 inline void store_unaligned(uintptr_t at, uint64_t value) { *reinterpret_cast<LooseWord*>(at) = value; }
 
-// The first `count` bytes of a word, of less than 8.
-inline void store_bytes(uintptr_t at, uint64_t value, size_t count) {
-  for (; count != 0; --count, ++at, value >>= 8) {
-    *reinterpret_cast<volatile unsigned char*>(at) = static_cast<unsigned char>(value);
-  }
-}
-
 // Behind what was asked for the canary's bytes repeat, each at its place in a word, to the end of the block:
 // so a word that is read from any byte on agrees with the last word where it reaches into it.
 [[gnu::always_inline]] inline uint64_t seam_of(uint64_t canary, size_t size) {
@@ -83,10 +77,8 @@ inline void store_bytes(uintptr_t at, uint64_t value, size_t count) {
 [[gnu::always_inline]] inline void write_canaries(uintptr_t block, size_t size, uintptr_t end,
                                                   uint64_t canary) {
   store_word(end, canary);
-  // The seam ends before the last word: a neighbour's thread may be reading that.
-  const uint64_t seam = seam_of(canary, size);
-  const size_t gap = end - (block + size);
-  gap >= kCanaryBytes ? store_unaligned(block + size, seam) : store_bytes(block + size, seam, gap);
+  // Where the seam reaches into the last word it writes what is there already.
+  os::store_again(block + size, seam_of(canary, size), end);
 }
 
 inline void write_canaries_of(uintptr_t block, size_t size, size_t bytes) {

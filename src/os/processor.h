@@ -1,6 +1,7 @@
 // os/processor.h: what this processor can do beyond the least that we are compiled for.
 //
-// Responsibility  Vectors: whether the wide ones are there, and the loops that use them.
+// Responsibility  Vectors: whether the wide ones are there, and what zeroes and reads blocks with them. A store
+//                 that the language has no word for.
 // Contract        has_avx2(): no system call, and the answer never changes while the process lives.
 // Observable      Nothing.
 // Composable      Nothing. Used by hardened.
@@ -25,6 +26,22 @@ using WordPair [[gnu::vector_size(16), gnu::may_alias]] = uint64_t;
   return __builtin_ia32_movmskps((Floats)((Quarters)pair == Quarters{})) == 15;
 #else
   return (pair[0] | pair[1]) == 0;
+#endif
+}
+
+// Stores a word at `at`, on any byte. From `kept` on, the bytes have been stored with these values already, and
+// other threads may be reading them: they must never see another value there.
+[[gnu::always_inline]] inline void store_again(uintptr_t at, uint64_t value,
+                                               [[maybe_unused]] uintptr_t kept) {
+#if defined(__x86_64__)
+  // Seen in the order of the stores, so it changes nothing there for whoever looks. As text, because the
+  // language has no such store; a loop up to `kept` ends where no branch predictor foresees.
+  asm volatile("mov %[value], (%[at])" : : [value] "r"(value), [at] "r"(at) : "memory");
+#else
+  const uintptr_t end = at + sizeof value < kept ? at + sizeof value : kept;
+  for (; at < end; ++at, value >>= 8) {
+    *reinterpret_cast<volatile unsigned char*>(at) = static_cast<unsigned char>(value);
+  }
 #endif
 }
 
