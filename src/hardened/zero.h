@@ -24,6 +24,16 @@ using os::WordPair;
 using Word [[gnu::may_alias]] = uint64_t;
 static_assert(sizeof(WordPair) == kMinAlignment);
 
+// What the wide registers' code asks for is what tiny classes are.
+static_assert(os::kWideMin == kSmallMax + kMinAlignment && os::kWideMax == kTinyMax);
+static_assert([] {
+  for (uint32_t c = kSmallClasses; c < kTinyClasses; ++c) {
+    const size_t bytes = class_block_bytes(c);
+    if (bytes > os::kWideHalf && bytes % os::kWideStep != 0) return false;
+  }
+  return true;
+}());
+
 [[gnu::always_inline]] inline bool small_reads_as_zero(uintptr_t block, size_t bytes) {
   const auto* pair = reinterpret_cast<const WordPair*>(block);
   const auto* last = reinterpret_cast<const WordPair*>(block + bytes) - 1;
@@ -83,6 +93,8 @@ struct AboveSmall {
 };
 
 inline bool reads_as_zero(uintptr_t block, size_t bytes) {
+  // Zeroed only at a raised HAKMEM_ZERO_FREED.
+  if (bytes > kTinyMax) return reads_as_zero_by_pairs(block, bytes);
   return bytes <= kSmallMax ? Small::reads_as_zero(block, bytes) : AboveSmall::reads_as_zero(block, bytes);
 }
 

@@ -45,55 +45,98 @@ using WordPair [[gnu::vector_size(16), gnu::may_alias]] = uint64_t;
 #endif
 }
 
-// Both need has_avx2(). Of a block of more than kWideMin bytes all but the last word: kWideStep bytes a step,
-// and as many again that end there. As text, because a function that is compiled for AVX2 cannot be inlined
-// into one that is not.
-inline constexpr size_t kWideStep = 128;
-inline constexpr size_t kWideMin = kWideStep + sizeof(uint64_t);
+// Both need has_avx2(). Of a block all but the last word, by windows that overlap where the block is shorter:
+// a loop ends where no predictor foresees when sizes are mixed. Only the last 32 bytes lie askew. As text,
+// because a function that is compiled for AVX2 cannot be inlined into one that is not.
+// From kWideMin to kWideMax bytes, in steps of kWideStep above kWideHalf.
+inline constexpr size_t kWideMin = 144;
+inline constexpr size_t kWideHalf = 256;
+inline constexpr size_t kWideStep = 32;
+inline constexpr size_t kWideMax = 1024;
 #if defined(__x86_64__)
+// Where the four windows of a block above kWideHalf begin.
+struct Windows {
+  uintptr_t second, third, last;
+};
+[[gnu::always_inline]] inline Windows windows_of(uintptr_t block, size_t bytes) {
+  const uintptr_t last = block + bytes - 256;
+  // A whole window, so it must end before the last word.
+  const uintptr_t latest = last - 32;
+  return {block + 256 < latest ? block + 256 : latest, block + 512 < latest ? block + 512 : latest, last};
+}
+
 [[gnu::always_inline]] inline bool reads_as_zero_wide(uintptr_t block, size_t bytes) {
-  const uintptr_t tail = block + bytes - sizeof(uint64_t) - kWideStep;
   bool zero;
-  asm("vmovdqu (%[tail]), %%ymm0\n\t"
-      "vmovdqu 32(%[tail]), %%ymm1\n\t"
-      "vpor 64(%[tail]), %%ymm0, %%ymm0\n\t"
-      "vpor 96(%[tail]), %%ymm1, %%ymm1\n"
-      "1:\n\t"
-      "vpor (%[at]), %%ymm0, %%ymm0\n\t"
-      "vpor 32(%[at]), %%ymm1, %%ymm1\n\t"
-      "vpor 64(%[at]), %%ymm0, %%ymm0\n\t"
-      "vpor 96(%[at]), %%ymm1, %%ymm1\n\t"
-      "sub $-128, %[at]\n\t"
-      "cmp %[tail], %[at]\n\t"
-      "jb 1b\n\t"
+  if (bytes <= kWideHalf) {
+    asm("vmovdqu (%[at]), %%ymm0\n\t"
+        "vmovdqu 32(%[at]), %%ymm1\n\t"
+        "vpor 64(%[at]), %%ymm0, %%ymm0\n\t"
+        "vpor 96(%[at]), %%ymm1, %%ymm1\n\t"
+        "vpor -128(%[end]), %%ymm0, %%ymm0\n\t"
+        "vpor -96(%[end]), %%ymm1, %%ymm1\n\t"
+        "vpor -64(%[end]), %%ymm0, %%ymm0\n\t"
+        "vpor -40(%[end]), %%ymm1, %%ymm1\n\t"
+        "vpor %%ymm1, %%ymm0, %%ymm0\n\t"
+        "vptest %%ymm0, %%ymm0\n\t"
+        "vzeroupper"
+        : "=@ccz"(zero)
+        : [at] "r"(block), [end] "r"(block + bytes)
+        : "xmm0", "xmm1", "memory");
+    return zero;
+  }
+  const Windows windows = windows_of(block, bytes);
+  asm("vmovdqu 192(%[last]), %%ymm0\n\t"
+      "vmovdqu 216(%[last]), %%ymm1\n\t"
+      ".irp step, 0, 64, 128\n\t"
+      "vpor \\step(%[last]), %%ymm0, %%ymm0\n\t"
+      "vpor \\step+32(%[last]), %%ymm1, %%ymm1\n\t"
+      ".endr\n\t"
+      ".irp at, %[first], %[second], %[third]\n\t"
+      ".irp step, 0, 64, 128, 192\n\t"
+      "vpor \\step(\\at), %%ymm0, %%ymm0\n\t"
+      "vpor \\step+32(\\at), %%ymm1, %%ymm1\n\t"
+      ".endr\n\t"
+      ".endr\n\t"
       "vpor %%ymm1, %%ymm0, %%ymm0\n\t"
       "vptest %%ymm0, %%ymm0\n\t"
       "vzeroupper"
-      : "=@ccz"(zero), [at] "+r"(block)
-      : [tail] "r"(tail)
+      : "=@ccz"(zero)
+      : [first] "r"(block), [second] "r"(windows.second), [third] "r"(windows.third),
+        [last] "r"(windows.last)
       : "xmm0", "xmm1", "memory");
   return zero;
 }
 
 [[gnu::always_inline]] inline void clear_wide(uintptr_t block, size_t bytes) {
-  const uintptr_t tail = block + bytes - sizeof(uint64_t) - kWideStep;
-  asm volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n"
-               "1:\n\t"
-               "vmovdqu %%ymm0, (%[at])\n\t"
-               "vmovdqu %%ymm0, 32(%[at])\n\t"
-               "vmovdqu %%ymm0, 64(%[at])\n\t"
-               "vmovdqu %%ymm0, 96(%[at])\n\t"
-               "sub $-128, %[at]\n\t"
-               "cmp %[tail], %[at]\n\t"
-               "jb 1b\n\t"
-               "vmovdqu %%ymm0, (%[tail])\n\t"
-               "vmovdqu %%ymm0, 32(%[tail])\n\t"
-               "vmovdqu %%ymm0, 64(%[tail])\n\t"
-               "vmovdqu %%ymm0, 96(%[tail])\n\t"
+  if (bytes <= kWideHalf) {
+    asm volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n\t"
+                 ".irp step, 0, 32, 64, 96\n\t"
+                 "vmovdqu %%ymm0, \\step(%[at])\n\t"
+                 ".endr\n\t"
+                 ".irp step, 128, 96, 64, 40\n\t"
+                 "vmovdqu %%ymm0, -\\step(%[end])\n\t"
+                 ".endr\n\t"
+                 "vzeroupper"
+                 :
+                 : [at] "r"(block), [end] "r"(block + bytes)
+                 : "xmm0", "memory");
+    return;
+  }
+  const Windows windows = windows_of(block, bytes);
+  asm volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n\t"
+               ".irp at, %[first], %[second], %[third]\n\t"
+               ".irp step, 0, 32, 64, 96, 128, 160, 192, 224\n\t"
+               "vmovdqu %%ymm0, \\step(\\at)\n\t"
+               ".endr\n\t"
+               ".endr\n\t"
+               ".irp step, 0, 32, 64, 96, 128, 160, 192, 216\n\t"
+               "vmovdqu %%ymm0, \\step(%[last])\n\t"
+               ".endr\n\t"
                "vzeroupper"
-               : [at] "+r"(block)
-               : [tail] "r"(tail)
-               : "xmm0", "memory", "cc");
+               :
+               : [first] "r"(block), [second] "r"(windows.second), [third] "r"(windows.third),
+                 [last] "r"(windows.last)
+               : "xmm0", "memory");
 }
 #else
 inline bool reads_as_zero_wide(uintptr_t, size_t) { return false; }
