@@ -116,14 +116,19 @@ void deallocate_claimed(void* block, Claim claim) {
 }
 
 // As deallocate() and deallocate_sized(), for tiny blocks that are not small.
+template <class Pass>
 [[gnu::always_inline]] inline void deallocate_tiny(void* block, size_t size, Origin origin) {
   CacheFront* front = t_front;
   const uint32_t c = front->own_class_of(block);
   if (c - kSmallClasses < kTinyClasses - kSmallClasses) [[likely]] {
     const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
-    if (try_deallocate_tiny<AboveSmall>(front, offset, ClassIndex(c), block, size, origin)) return;
+    if (try_deallocate_tiny<Pass>(front, offset, ClassIndex(c), block, size, origin)) return;
   }
   deallocate_slow(block, size, 0, origin);
+}
+
+[[gnu::noinline]] void deallocate_without_wide(void* block, size_t size, Origin origin) {
+  deallocate_tiny<AboveSmall>(block, size, origin);
 }
 
 // The block's place and what was asked for, when it is one of a slab of ours; nullptr for others.
@@ -205,11 +210,13 @@ void deallocate_slow(void* block, size_t size, size_t alignment, Origin origin) 
 }
 
 void deallocate_above_small(void* block, Origin origin) {
-  deallocate_tiny(block, kAnySize, origin);
+  if (!known_to_have_wide_vectors()) [[unlikely]] return deallocate_without_wide(block, kAnySize, origin);
+  deallocate_tiny<Wide>(block, kAnySize, origin);
 }
 
 void deallocate_sized_above_small(void* block, size_t size, Origin origin) {
-  deallocate_tiny(block, size, origin);
+  if (!known_to_have_wide_vectors()) [[unlikely]] return deallocate_without_wide(block, size, origin);
+  deallocate_tiny<Wide>(block, size, origin);
 }
 
 void* reallocate(void* block, size_t size) {

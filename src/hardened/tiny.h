@@ -56,11 +56,19 @@ template <class Pass, AllocateSlow kSlow>
   return block;
 }
 
+// What allocate_above_small() does not do itself: above kTinyMax, and without wide vectors.
+template <AllocateSlow kSlow>
+[[gnu::noinline]] void* allocate_otherwise(size_t size, Origin origin) {
+  if (size > kTinyMax - kCanaryBytes) return kSlow(pop_above_tiny(size), size, origin);
+  return allocate_tiny<AboveSmall, kSlow>(size, origin);
+}
+
 // The same for any size.
 template <AllocateSlow kSlow>
 [[gnu::noinline]] void* allocate_above_small(size_t size, Origin origin) {
-  if (size > kTinyMax - kCanaryBytes) [[unlikely]] return kSlow(pop_above_tiny(size), size, origin);
-  return allocate_tiny<AboveSmall, kSlow>(size, origin);
+  const bool served = size <= kTinyMax - kCanaryBytes && known_to_have_wide_vectors();
+  if (!served) [[unlikely]] return allocate_otherwise<kSlow>(size, origin);
+  return allocate_tiny<Wide, kSlow>(size, origin);
 }
 
 template <AllocateSlow kSlow>

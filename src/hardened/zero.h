@@ -68,6 +68,10 @@ enum class Vectors : uint32_t { kUnknown, kPairs, kWide };
 extern std::atomic<Vectors> g_vectors [[gnu::visibility("hidden")]];
 [[gnu::cold, gnu::noinline]] bool look_for_wide_vectors();
 
+[[gnu::always_inline]] inline bool known_to_have_wide_vectors() {
+  return g_vectors.load(std::memory_order_relaxed) == Vectors::kWide;
+}
+
 [[gnu::always_inline]] inline bool has_wide_vectors() {
   const Vectors known = g_vectors.load(std::memory_order_relaxed);
   if (known == Vectors::kWide) [[likely]] return true;
@@ -80,6 +84,13 @@ struct Small {
     return small_reads_as_zero(block, bytes);
   }
   [[gnu::always_inline]] static void clear(uintptr_t block, size_t bytes) { clear_small(block, bytes); }
+};
+// Calls nothing, so that its user need not save what a call may change: where the processor is known to.
+struct Wide {
+  [[gnu::always_inline]] static bool reads_as_zero(uintptr_t block, size_t bytes) {
+    return os::reads_as_zero_wide(block, bytes);
+  }
+  [[gnu::always_inline]] static void clear(uintptr_t block, size_t bytes) { os::clear_wide(block, bytes); }
 };
 struct AboveSmall {
   [[gnu::always_inline]] static bool reads_as_zero(uintptr_t block, size_t bytes) {
