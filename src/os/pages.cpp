@@ -1,6 +1,9 @@
 #include "os/pages.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include <atomic>
 
 #include "base/bits.h"
 #include "base/check.h"
@@ -98,6 +101,20 @@ bool purge(void* address, Bytes size) {
 void advise_huge_pages(void* address, Bytes size, bool wanted) {
   raw_syscall(SYS_madvise, reinterpret_cast<long>(address), static_cast<long>(size.count()),
               wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+void name_at_start(void* address, Bytes size, const char* name) {
+  // From Linux 5.17; libc's headers may be older.
+  constexpr long kSetVma = 0x53564d41;
+  constexpr long kAnonymousName = 0;
+  // relaxed: one thread at a time starts a heap. A kernel that has no names is asked once.
+  static constinit std::atomic<bool> refused{false};
+  if (refused.load(std::memory_order_relaxed)) return;
+  const bool filtered = raw_syscall(SYS_prctl, PR_GET_SECCOMP) != 0;
+  if (filtered || raw_syscall(SYS_prctl, kSetVma, kAnonymousName, reinterpret_cast<long>(address),
+                              static_cast<long>(size.count()), reinterpret_cast<long>(name)) != 0) {
+    refused.store(true, std::memory_order_relaxed);
+  }
 }
 
 bool withdraw(void* address, Bytes size) {

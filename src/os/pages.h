@@ -38,6 +38,11 @@ bool purge(void* address, Bytes size);
 // everywhere. It obeys neither against its own setting (never) nor against PR_SET_THP_DISABLE.
 void advise_huge_pages(void* address, Bytes size, bool wanted);
 
+// What /proc/PID/maps calls a range, where the kernel names memory (CONFIG_ANON_VMA_NAME); once for a range that
+// was reserved at start. Not later: a process may have put itself into a sandbox, where an unexpected prctl is
+// the end. `name` is of at most 79 printable characters, none of them []\`$.
+void name_at_start(void* address, Bytes size, const char* name);
+
 // Takes access to committed pages of a reservation away, and gives them back; false when refused, and then
 // nothing changed.
 bool withdraw(void* address, Bytes size);

@@ -77,6 +77,7 @@ bool MetaArena::extend(size_t bytes) {
     fresh = os::reserve(range, os::page_size());
   }
   if (fresh == nullptr) return false;
+  if (cursor_ == 0) os::name_at_start(fresh, range, "hakmem: metadata");
   cursor_ = reinterpret_cast<uintptr_t>(fresh) + guard;
   committed_end_ = cursor_;
   range_end_ = reinterpret_cast<uintptr_t>(fresh) + range.count() - guard;

@@ -118,7 +118,11 @@ SuperSlabRange Registry::commit_step(Reservation& home, size_t step) {
 
 void Registry::open() {
   if constexpr (kHardened) make_canary_secret();
-  reserve(reservations_[0], reservation_size(0));
+  Reservation& first = reservations_[0];
+  if (reserve(first, reservation_size(0))) {
+    os::name_at_start(reinterpret_cast<void*>(first.base), Bytes(first.size), "hakmem: slots");
+    os::name_at_start(first.metadata, Bytes(first.metadata_bytes), "hakmem: tags and slab records");
+  }
   count_.store(1, std::memory_order_release);
 }
 

@@ -276,6 +276,11 @@ void advise_huge_pages(void* address, Bytes size, bool wanted) {
   fakeos::system_call(SYS_madvise, address, size.count(), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+// Nothing depends on a name.
+void name_at_start(void* address, Bytes size, const char*) {
+  fakeos::require_reserved(Call::kPurge, address, size);
+}
+
 // Counted as what it undoes.
 bool withdraw(void* address, Bytes size) {
   if (!fakeos::protect(fakeos::Call::kCommit, address, size, PROT_NONE)) return false;
