@@ -87,6 +87,10 @@ hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
 # What a process shows of its heap, and the commands that look at it.
 hakmem_add_test(observe_page observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/page_test.py
                 --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>)
+hakmem_add_plain_program(one_huge_block ${hakmem_tests}/observe/one_huge_block.c)
+target_compile_options(one_huge_block PRIVATE -O1 -g)
+hakmem_add_test(probe observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/probe_test.py
+                --library $<TARGET_FILE:hakmem> --program $<TARGET_FILE:one_huge_block>)
 hakmem_add_plain_program(profile_leak ${hakmem_tests}/observe/leak.cpp)
 target_compile_options(profile_leak PRIVATE -O1 -g)
 hakmem_add_test(profile cli ${Python3_EXECUTABLE} ${hakmem_tests}/observe/profile_test.py

@@ -2,6 +2,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/probe.h"
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
@@ -187,6 +188,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, bo
   size_t got = 0;
   void* block = map_new(mapped, alignment, from_slots, &got, zero);
   if (block == nullptr) return nullptr;
+  HAKMEM_PROBE(huge_map, reinterpret_cast<uintptr_t>(block), got, size.count());
   os::LockGuard guard(lock_);
   counters_.maps.add(1);
   insert(reinterpret_cast<uintptr_t>(block), got);
@@ -237,6 +239,7 @@ bool HugeBlocks::release(void* block) {
     if (retain(address, size)) return true;
     counters_.unmaps.add(1);
   }
+  HAKMEM_PROBE(huge_unmap, address, size, 0);
   if (is_in_slots(address)) {
     pool().release_huge(address, slots_of(size));
   } else {
@@ -352,6 +355,7 @@ Bytes HugeBlocks::make_way(size_t size) {
       os::LockGuard guard(lock_);
       if (!evict_oldest(&gone)) break;
     }
+    HAKMEM_PROBE(huge_unmap, gone.address, gone.size, 1);
     os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
     total += Bytes(gone.size);
   }
@@ -376,6 +380,7 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
       }
     }
     if (gone.size == 0) return total;
+    HAKMEM_PROBE(huge_unmap, gone.address, gone.size, 1);
     os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
     total += Bytes(gone.size);
   }

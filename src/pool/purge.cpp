@@ -1,4 +1,5 @@
 // The pool's way back to the system: claim, purge without a lock, publish.
+#include "base/probe.h"
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
@@ -158,6 +159,7 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
 SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed) {
   const uint32_t purged = purge_runs(*super, claimed);
   const uint32_t refused = claimed & ~purged;
+  HAKMEM_PROBE(purge, super->base(), purged, refused);
   {
     PoolShard& shard = shard_of(super);
     os::LockGuard guard(shard.lock());

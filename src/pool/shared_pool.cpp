@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/probe.h"
 #include "os/process.h"
 #include "superslab/canary.h"
 #include "superslab/meta_arena.h"
@@ -39,6 +40,7 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     if (got.slab != nullptr) prepare_blocks(*got.slab, got.zero);
   }
   if (got.slab == nullptr && bitmap != nullptr) meta_arena().release(bitmap, bitmap_size);
+  if (got.slab != nullptr) HAKMEM_PROBE(slab_acquire, got.slab->base, size_class.count(), owner.count());
   return got;
 }
 
@@ -128,6 +130,7 @@ void SharedPool::release(Slab* slab) {
     note_moved(shard);
     surplus = has_surplus(shard, &draining);
   }
+  HAKMEM_PROBE(slab_release, base, size_class.count(), surplus);
   if (surplus) [[unlikely]] purge_surplus(draining);
 }
 
@@ -171,6 +174,7 @@ void SharedPool::change_owner(Slab* slab, OwnerId owner) {
 }
 
 void SharedPool::adopt(Slab* slab, OwnerId owner) {
+  HAKMEM_PROBE(slab_adopt, slab->base, slab->size_class, owner.count());
   DCHECK(!is_large(slab->class_index()));
   registry().set_tags(PoolKey(), slab->base, slab->slot_count(),
                       make_tag(owner, slab->class_index()));

@@ -1,5 +1,6 @@
 #include "superslab/misuse.h"
 
+#include "base/probe.h"
 #include "os/modules.h"
 #include "os/process.h"
 #include "os/thread.h"
@@ -269,6 +270,7 @@ void report_misuse(Misuse kind, const void* address, TextView detail) {
 void report_misuse(Misuse kind, const void* address, TextView detail, Trace here, Traces before) {
   // Bounded by the end of the process, which the reporter brings.
   while (!claim_report()) os::spin_pause();
+  HAKMEM_PROBE(misuse, reinterpret_cast<uintptr_t>(address), kind, reinterpret_cast<uintptr_t>(name_of(kind)));
   uintptr_t frames[kFramesMax];
   if (here.count == 0) here = Trace{nullptr, nullptr, frames, os::backtrace(frames, kFramesMax)};
   here.name = "frames";

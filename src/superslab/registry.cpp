@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/probe.h"
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
@@ -112,6 +113,7 @@ SuperSlabRange Registry::commit_step(Reservation& home, size_t step) {
   if (!commit_metadata(home, begin + step)) return SuperSlabRange{};
   if (!os::commit(reinterpret_cast<void*>(home.base + begin), Bytes(step))) return SuperSlabRange{};
   home.committed.store(begin + step, std::memory_order_release);
+  HAKMEM_PROBE(growth, home.base + begin, step, begin + step);
   return SuperSlabRange{&home.superslab_at(begin), static_cast<uint32_t>(step >> kSuperSlabShift),
                         home.base + begin};
 }
