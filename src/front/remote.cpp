@@ -1,4 +1,5 @@
 // ThreadCache: messages out, messages in.
+#include "os/latency.h"
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
 #include "front/thread_cache.h"
@@ -120,6 +121,7 @@ void ThreadCache::send_all() {
 
 // The owner takes its mail: onto the stacks, and what finds no room there into the bitmaps.
 void ThreadCache::receive() {
+  const os::Stopwatch stopwatch(os::Cause::mail);
   void* overflow[kOverflowBatch];
   uint32_t overflowed = 0;
   Message* message = inbox_.take_all();

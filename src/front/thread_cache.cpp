@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "os/latency.h"
 #include "config/config.h"
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
@@ -60,6 +61,7 @@ void* ThreadCache::allocate_aligned(ClassIndex c, SlotCount alignment, bool* zer
 }
 
 void* ThreadCache::refill(ClassIndex c) {
+  const os::Stopwatch stopwatch(os::Cause::refill);
   ClassState& state = state_of(c);
   if (state.bottom == nullptr) {
     materialise(c);
@@ -188,6 +190,7 @@ void ThreadCache::flush(ClassIndex c, uint32_t keep) {
   lift_fence(c);
   const uint32_t entries = depth(c);
   if (entries <= keep) return;
+  const os::Stopwatch stopwatch(os::Cause::flush);
   const uint32_t going = entries - keep;
   void** first = state_of(c).bottom + 1;
   put_blocks(first, going);

@@ -1,4 +1,5 @@
 // ThreadCache: bounded deferred work, on slow paths only.
+#include "os/latency.h"
 #include "os/process.h"
 #include "front/thread_cache.h"
 
@@ -56,6 +57,7 @@ void ThreadCache::count_slow_path() {
 }
 
 void ThreadCache::tick(Milliseconds now) {
+  const os::Stopwatch stopwatch(os::Cause::tick);
   last_tick_ = now;
   stats_.ticks.add(1);
   send_all();

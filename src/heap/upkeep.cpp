@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "os/latency.h"
 #include "os/process.h"
 #include "config/config.h"
 #include "pool/memory_limit.h"
@@ -54,6 +55,7 @@ Bytes do_all(Milliseconds now, uint64_t deadline_us) {
 }  // namespace
 
 Bytes in_passing(Milliseconds now) {
+  const os::Stopwatch stopwatch(os::Cause::upkeep);
   answer_pressure(now);
   retire_parked(now, kRetiredInPassing);
   return do_all(now, os::now_microseconds() + kInPassingUs);

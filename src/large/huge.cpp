@@ -3,6 +3,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/probe.h"
+#include "os/latency.h"
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
@@ -200,7 +201,7 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
   const Bytes aligned = mapping_alignment(mapped, alignment);
   *size = mapped.count();
   *zero = true;
-  void* block = map_block(mapped, aligned);
+  void* block = os::timed(os::Cause::huge_map, [=] { return map_block(mapped, aligned); });
   if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
     block = map_block(mapped, aligned);
   }
@@ -243,7 +244,7 @@ bool HugeBlocks::release(void* block) {
   if (is_in_slots(address)) {
     pool().release_huge(address, slots_of(size));
   } else {
-    unmap_block(block, Bytes(size));
+    os::timed(os::Cause::huge_unmap, [=] { unmap_block(block, Bytes(size)); });
   }
   return true;
 }

@@ -91,10 +91,26 @@ void add_registry(PageTotals* totals) {
   totals->record_bytes = (totals->committed_bytes >> kSuperSlabShift) * sizeof(SuperSlab);
 }
 
+void read_latencies(PageLatencies* out) {
+  for (uint32_t i = 0; i < os::kLatencyBuckets; ++i) {
+    out->rows[i][0] = i + 1 < os::kLatencyBuckets ? uint64_t{2} << i : UINT64_MAX;
+  }
+  for (uint32_t cause = 0; cause < os::kCauses; ++cause) {
+    // relaxed: as good as a moment ago.
+    const os::Latency& one = os::latency_of(static_cast<os::Cause>(cause));
+    for (uint32_t i = 0; i < os::kLatencyBuckets; ++i) {
+      out->rows[i][1 + cause] = one.buckets[i].load(std::memory_order_relaxed);
+    }
+    out->total_ns[cause] = one.total_ns.load(std::memory_order_relaxed);
+    out->longest_ns[cause] = one.longest_ns.load(std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 void measure(PageFigures* out) {
   *out = PageFigures{};
+  read_latencies(&out->latencies);
   PageTotals& totals = out->totals;
   // Slabs first: a slab that comes meanwhile has free blocks without blocks, which is cut off below.
   add_pool(out);

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "os/latency.h"
 #include "config/size_class.h"
 
 namespace hakmem {
@@ -29,9 +30,17 @@ struct PageClass {
   uint64_t cached_blocks;  // on stacks
 };
 
+struct PageLatencies {
+  // Row by row: below how many nanoseconds, then one count for each cause.
+  uint64_t rows[os::kLatencyBuckets][1 + os::kCauses];
+  uint64_t total_ns[os::kCauses];
+  uint64_t longest_ns[os::kCauses];
+};
+
 struct PageFigures {
   PageTotals totals;
   PageClass classes[kClasses];
+  PageLatencies latencies;
 };
 
 // All but what the page says of itself.

@@ -32,7 +32,7 @@ struct PageHeader {
   uint32_t text_offset;
   uint32_t text_bytes;
   uint32_t process_id;  // as the process sees itself
-  // Of a request that takes one: bytes between two samples; 0: the option's. Written before it.
+  // Of a request that takes one: bytes between two samples, 0: the option's; milliseconds to watch. Written before it.
   std::atomic<uint32_t> argument;
   uint64_t pid_namespace;
   PageWord sequence;
@@ -49,6 +49,7 @@ enum PageRequest : uint8_t {
   kRequestPurge = 2,    // give back what can be given back, then write the page
   kRequestProfile = 4,  // sample allocations; the file is there when it is answered
   kRequestNoProfile = 8,  // stop, and take the file away
+  kRequestLatency = 16,   // time slow paths for as long as the argument says, an hour at most
 };
 
 enum class PageEvent : uint64_t { kNone, kGrowth, kPurge, kPurgeRefused, kSharedFail, kMismatch, kRequestedPurge };

@@ -92,6 +92,20 @@ void describe_classes(PageText* out) {
   out->column("cached_blocks", "gauge", "count", "of them, on stacks of thread caches");
 }
 
+void describe_latencies(PageText* out, size_t offset) {
+  out->table("latency", offset + offsetof(PageLatencies, rows), os::kLatencyBuckets);
+  out->column("below_ns", "gauge", "nanoseconds", "durations of this row, and not of the one before; the last has all longer ones");
+#define HAKMEM_COLUMN(name, help) out->column(#name, "counter", "count", help);
+  HAKMEM_LATENCIES(HAKMEM_COLUMN)
+#undef HAKMEM_COLUMN
+#define HAKMEM_COLUMN(name, help) out->column(#name, "counter", "nanoseconds", "");
+  out->table("latency_total", offset + offsetof(PageLatencies, total_ns), 1);
+  HAKMEM_LATENCIES(HAKMEM_COLUMN)
+  out->table("latency_longest", offset + offsetof(PageLatencies, longest_ns), 1);
+  HAKMEM_LATENCIES(HAKMEM_COLUMN)
+#undef HAKMEM_COLUMN
+}
+
 void describe_events(PageText* out) {
   out->column("number", "counter", "count", "1 for the first event; 0 where there is none yet");
   out->column("time_ms", "gauge", "milliseconds", "monotonic clock when it was noticed");
@@ -125,6 +139,7 @@ size_t describe(char* text, size_t capacity, const PageMap& map) {
   describe_counters(&out);
   out.table("classes", map.classes, kClasses);
   describe_classes(&out);
+  describe_latencies(&out, map.latencies);
   out.table("events", map.events, kPageEvents);
   describe_events(&out);
   out.table("options", map.options, 1);
@@ -146,7 +161,8 @@ bool describe_page(char* text, size_t text_offset, PageMap* map) {
   map->options = map->layout - options_bytes;
   map->events = map->options - events_bytes;
   map->classes = round_down(map->events - sizeof(PageFigures::classes), 64);
-  map->counters = round_down(map->classes - sizeof(CounterValues), 64);
+  map->latencies = round_down(map->classes - sizeof(PageLatencies), 64);
+  map->counters = round_down(map->latencies - sizeof(CounterValues), 64);
   map->totals = round_down(map->counters - sizeof(PageTotals), 64);
   const size_t capacity = map->totals - text_offset;
   map->text_bytes = describe(text, capacity, *map);

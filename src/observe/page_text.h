@@ -22,6 +22,7 @@ struct PageMap {
   size_t totals;
   size_t counters;
   size_t classes;
+  size_t latencies;
   size_t events;
   size_t options;
   size_t layout;

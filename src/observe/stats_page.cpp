@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "os/latency.h"
 #include "os/process.h"
 #include "os/pages.h"
 #include "os/shared_page.h"
@@ -30,6 +31,7 @@ constexpr uint64_t kIntervalMin = 100;
 constexpr uint64_t kIntervalUnwatched = 1000;
 // After a request somebody is taken to be looking.
 constexpr uint64_t kWatchedMs = 5000;
+constexpr uint64_t kLatencyMsMax = 3'600'000;
 // A write may take a hundredth of the time until the next.
 constexpr uint64_t kTimeShare = 100;
 
@@ -78,6 +80,7 @@ class StatsPage {
   void forget();
   void note(PageEvent event, uint64_t amount, uint64_t now);
   void note_changes(const PageTotals& totals, uint64_t now);
+  void answer_latency(const PageHeader& header, uint64_t request, uint64_t now);
   void publish(uint64_t now, uint64_t request);
   PageWord* words_at(size_t offset) const {
     return reinterpret_cast<PageWord*>(static_cast<char*>(file_.address) + offset);
@@ -101,6 +104,7 @@ class StatsPage {
   CounterValues counters_{};
   uint64_t events_ = 0;
   uint64_t watched_until_ms_ = 0;
+  uint64_t latency_until_ms_ = 0;
 };
 
 constinit StatsPage g_stats_page;
@@ -154,6 +158,8 @@ void StatsPage::forget() {
   }
   file_ = os::SharedPage{};
   process_ = 0;
+  latency_until_ms_ = 0;
+  os::watch_latency(false);
 }
 
 void StatsPage::note(PageEvent event, uint64_t amount, uint64_t now) {
@@ -185,12 +191,24 @@ void answer_profile(const PageHeader& header, uint64_t request) {
   if ((request & kRequestNoProfile) != 0) profiler().stop();
 }
 
+// It ends by itself, so that nobody has to live to end it; without slow paths there is nothing to end.
+void StatsPage::answer_latency(const PageHeader& header, uint64_t request, uint64_t now) {
+  if ((request & kRequestLatency) != 0) {
+    // relaxed: as for a profile.
+    const uint64_t wanted = header.argument.load(std::memory_order_relaxed);
+    const uint64_t until = now + (wanted < kLatencyMsMax ? wanted : kLatencyMsMax);
+    if (until > latency_until_ms_) latency_until_ms_ = until;
+  }
+  os::watch_latency(now < latency_until_ms_);
+}
+
 void StatsPage::publish(uint64_t now, uint64_t request) {
   const bool is_purge = (request & kRequestPurge) != 0;
   const uint64_t purged = is_purge ? upkeep::everything().count() : 0;
   const uint64_t begin_us = os::now_microseconds();
   PageHeader* header = static_cast<PageHeader*>(file_.address);
   answer_profile(*header, request);
+  answer_latency(*header, request, now);
   measure(&figures_);
   read_counters(&counters_);
   in_use_.store(pool().used().count(), std::memory_order_relaxed);
@@ -209,6 +227,7 @@ void StatsPage::publish(uint64_t now, uint64_t request) {
   store(map_.totals, &totals, sizeof(totals));
   store(map_.counters, counters_.values, sizeof(counters_.values));
   store(map_.classes, figures_.classes, sizeof(figures_.classes));
+  store(map_.latencies, &figures_.latencies, sizeof(figures_.latencies));
   header->sequence.store(sequence + 2, std::memory_order_release);
   totals_ = totals;
   const uint64_t took_us = os::now_microseconds() - begin_us;

@@ -1,5 +1,6 @@
 // The pool's way back to the system: claim, purge without a lock, publish.
 #include "base/probe.h"
+#include "os/latency.h"
 #include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
@@ -157,6 +158,7 @@ SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
 }
 
 SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed) {
+  const os::Stopwatch stopwatch(os::Cause::purge);
   const uint32_t purged = purge_runs(*super, claimed);
   const uint32_t refused = claimed & ~purged;
   HAKMEM_PROBE(purge, super->base(), purged, refused);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/probe.h"
+#include "os/latency.h"
 #include "os/process.h"
 #include "superslab/canary.h"
 #include "superslab/meta_arena.h"
@@ -27,6 +28,7 @@ SharedPool& pool() { return g_pool; }
 
 SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near,
                                          SlotCount alignment, Growth growth) {
+  const os::Stopwatch stopwatch(os::Cause::acquire);
   const Bytes bitmap_size = bitmap_bytes(size_class);
   uint64_t* bitmap = nullptr;
   if (bitmap_size.count() != 0) {
@@ -193,6 +195,7 @@ bool SharedPool::open_fresh(PoolShard& shard) {
 }
 
 bool SharedPool::grow() {
+  const os::Stopwatch stopwatch(os::Cause::growth);
   os::LockGuard turn(grow_lock_);
   return fresh_.count != 0 || keep_fresh(registry().commit_next());  // somebody else grew meanwhile
 }

@@ -178,6 +178,53 @@ class StatTest(LiveTest):
         judged = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
         self.assertEqual((judged.returncode, judged.stdout, judged.stderr), (0, "", ""))
 
+    def timed(self, puppet, *options):
+        puppet.send("churn_for(4); b = [bytearray(5000000) for _ in range(3)]")
+        result = self.hakmem("stat", puppet.pid, "--latency", "1", *options)
+        puppet.receive()
+        self.assertEqual(result.returncode, FINE, result.stderr)
+        return result.stdout
+
+    def test_slow_paths_are_timed_while_somebody_asks(self):
+        puppet = self.puppet().show()
+        self.assertNotIn("latency", self.json_of_busy(puppet, "stat", puppet.pid))
+        before = self.json_of_busy(puppet, "stat", puppet.pid)["counters"]
+        stat = json.loads(self.timed(puppet, "--json"))
+        self.assertEqual(stat["latency"]["seconds"], 1)
+        causes = {cause["cause"]: cause for cause in stat["latency"]["causes"]}
+        for cause in causes.values():
+            self.assertEqual(sum(bucket["count"] for bucket in cause["buckets"]), cause["count"])
+            self.assertTrue(cause["p50_ns"] <= cause["p99_ns"] <= cause["longest_ns"] <= max(cause["total_ns"], 0), cause)
+        for cause, counter in (("refill", "refills"), ("tick", "ticks"), ("acquire", "pool_acquires")):
+            passed = stat["counters"][counter] - before[counter]
+            self.assertTrue(0 < causes[cause]["count"] <= passed, (cause, causes[cause], passed))
+        # It ends by itself: what the process does later is not timed.
+        again = self.json_of_busy(puppet, "stat", puppet.pid)
+        later = self.json_of_busy(puppet, "stat", puppet.pid)
+        self.assertEqual(again["latency"], later["latency"])
+        self.assertGreater(later["counters"]["refills"], again["counters"]["refills"])
+
+    def test_latency_as_text_and_for_prometheus(self):
+        puppet = self.puppet().show()
+        self.assertNotIn("slow_path_seconds", self.hakmem("stat", puppet.pid, "--openmetrics").stdout)
+        text = self.timed(puppet)
+        self.assertRegex(text, r"slow paths of 1 s by cause.*\n.*cause +count +p50 +p99 +longest +total\n  refill +\d+ ")
+        text = self.hakmem("stat", puppet.pid, "--openmetrics").stdout
+        buckets = re.findall(r'^hakmem_slow_path_seconds_bucket\{.*cause="refill",le="(.*)"\} (\d+)$', text, re.M)
+        bounds, counts = [float(bound) for bound, _ in buckets], [int(count) for _, count in buckets]
+        self.assertEqual((bounds, counts), (sorted(bounds), sorted(counts)))
+        self.assertEqual((bounds[0], bounds[-1], len(bounds)), (2e-9, float("inf"), 32))
+        whole = re.search(r'^hakmem_slow_path_seconds_count\{.*cause="refill"\} (\d+)$', text, re.M).group(1)
+        self.assertEqual(counts[-1], int(whole))
+        if shutil.which("promtool") is not None:
+            judged = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+            self.assertEqual((judged.returncode, judged.stdout, judged.stderr), (0, "", ""))
+
+    def test_a_process_without_slow_paths_is_not_timed(self):
+        result = self.hakmem("stat", self.puppet().show().pid, "--latency", "1")
+        self.assertEqual(result.returncode, FINDING)
+        self.assertIn("has not passed a slow path for 5 s", result.stderr)
+
     def test_again_and_again(self):
         puppet = self.puppet().show()
         result = self.hakmem("stat", puppet.pid, "-i", "0.1", "-n", "3", "--json")

@@ -111,6 +111,8 @@ std::uint64_t bits_of(Request request) {
       return kRequestProfile;
     case Request::kNoProfile:
       return kRequestNoProfile;
+    case Request::kLatency:
+      return kRequestLatency;
     default:
       return kRequestRefresh;
   }

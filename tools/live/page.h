@@ -74,9 +74,9 @@ std::string mapped_library(const std::vector<Mapping>& mappings);
 // Why there is nothing to read is a Failure.
 StatsPage read_page(int pid);
 
-enum class Request { kRefresh, kPurge, kProfile, kNoProfile };
+enum class Request { kRefresh, kPurge, kProfile, kNoProfile, kLatency };
 // Asks for a fresh page, and waits until it is there or `wait_ms` are over. Returns the page as it is then.
-// `argument`: of kProfile the bytes between two samples, 0 for the process's own choice.
+// `argument`: of kProfile the bytes between two samples, 0 for the process's own choice; of kLatency milliseconds.
 StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t argument = 0);
 bool was_answered(const StatsPage& page);
 

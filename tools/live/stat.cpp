@@ -79,12 +79,19 @@ struct Options {
   int pid = 0;
   double interval_s = 0;
   std::uint64_t count = 0;
+  double latency_s = 0;
   bool json = false;
   bool openmetrics = false;
 };
 
 void print_reading(const Options& options) {
-  const Reading reading = take_reading(options.pid);
+  LatencyFigures latency;
+  if (options.latency_s > 0) latency = watch_latency(options.pid, options.latency_s);
+  Reading reading = take_reading(options.pid);
+  if (options.latency_s > 0) {
+    reading.latency = std::move(latency);
+    reading.latency_s = options.latency_s;
+  }
   if (options.json) {
     fmt::print("{}\n", stat_json(reading).dump(options.interval_s > 0 ? -1 : 2));
   } else if (options.openmetrics) {
@@ -118,6 +125,7 @@ Reading take_reading(int pid, unsigned wait_ms) {
   reading.page = ask_page(pid, Request::kRefresh, wait_ms);
   reading.ledger = make_ledger(reading.page, pid);
   reading.process = read_process(pid);
+  reading.latency = read_latency(reading.page);
   return reading;
 }
 
@@ -179,6 +187,7 @@ std::string stat_text(const Reading& reading) {
   text += fmt::format("caches: {} of which {} parked; {} refills, {} flushes; messages: {} sent, {} received; {} slabs adopted\n",
                       page.total("caches"), page.total("parked_caches"), page.total("refills"), page.total("flushes"),
                       page.total("messages_sent"), page.total("messages_received"), page.total("slabs_adopted"));
+  if (reading.latency_s > 0) text += latency_text(reading.latency, reading.latency_s);
   return text + classes_text(page) + events_text(page);
 }
 
@@ -188,9 +197,10 @@ void declare_stat(CLI::App* app, Action* action) {
   command->add_option("PID", options->pid, "the process")->required()->check(CLI::PositiveNumber);
   command->add_option("-i,--interval", options->interval_s, "again every SECONDS")->check(CLI::Range(0.1, 86400.0));
   command->add_option("-n,--count", options->count, "how many times, with -i; until the process ends otherwise");
+  command->add_option("--latency", options->latency_s, "time slow paths for SECONDS first, by cause")->check(CLI::Range(0.1, 3600.0));
   CLI::Option* json = command->add_flag("--json", options->json, "as JSON, schema hakmem.stat/1");
   command->add_flag("--openmetrics", options->openmetrics, "as text for Prometheus")->excludes(json);
-  command->footer("Examples:\n  hakmem stat 4121\n  hakmem stat 4121 -i 1\n"
+  command->footer("Examples:\n  hakmem stat 4121\n  hakmem stat 4121 -i 1\n  hakmem stat 4121 --latency 5\n"
                   "  hakmem stat 4121 --openmetrics > node-exporter/hakmem-4121.prom\n\n"
                   "The rows sum to the resident memory the kernel reports. No signal, no ptrace, no port: the figures\n"
                   "are in a page the process shows in /dev/shm, and are as old as its last slow path at most.");

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "latency.h"
 #include "ledger.h"
 #include "page.h"
 
@@ -13,6 +14,9 @@ struct Reading {
   ProcessInfo process;
   StatsPage page;
   Ledger ledger;
+  // All that was ever timed, or what was in `latency_s` seconds, where that is not 0.
+  LatencyFigures latency;
+  double latency_s = 0;
 };
 
 // Asks for fresh figures first, as long as the process answers within `wait_ms`.

@@ -100,6 +100,41 @@ void add_classes(Metrics* metrics, const StatsPage& page) {
   }
 }
 
+// As the histogram of Prometheus is: each bucket has those below it.
+void add_latency(Metrics* metrics, const LatencyFigures& figures) {
+  if (!figures.any()) return;
+  const std::string name = "hakmem_slow_path_seconds";
+  metrics->family(name, "histogram", "how long slow paths took, by cause, while somebody asked");
+  for (const LatencyRow& row : figures.rows) {
+    const std::string cause = fmt::format("cause=\"{}\"", row.cause);
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < row.counts.size(); ++i) {
+      below += row.counts[i];
+      const std::string bound = i + 1 == row.counts.size() ? "+Inf" : fmt::format("{:.9f}", static_cast<double>(figures.below_ns[i]) / 1e9);
+      metrics->sample(name + "_bucket", below, fmt::format("{},le=\"{}\"", cause, bound));
+    }
+    metrics->sample(name + "_sum", static_cast<double>(row.total_ns) / 1e9, cause);
+    metrics->sample(name + "_count", below, cause);
+  }
+}
+
+Json latency_json(const Reading& reading) {
+  Json out{{"seconds", reading.latency_s}, {"causes", Json::array()}};
+  for (const LatencyRow& row : reading.latency.rows) {
+    Json one{{"cause", row.cause}, {"help", row.help}, {"count", row.count()}};
+    one["p50_ns"] = reading.latency.quantile_ns(row, 0.5);
+    one["p99_ns"] = reading.latency.quantile_ns(row, 0.99);
+    one["longest_ns"] = row.longest_ns;
+    one["total_ns"] = row.total_ns;
+    one["buckets"] = Json::array();
+    for (std::size_t i = 0; i < row.counts.size(); ++i) {
+      if (row.counts[i] != 0) one["buckets"].push_back(Json{{"below_ns", reading.latency.below_ns[i]}, {"count", row.counts[i]}});
+    }
+    out["causes"].push_back(one);
+  }
+  return out;
+}
+
 }  // namespace
 
 Json stat_json(const Reading& reading) {
@@ -125,6 +160,7 @@ Json stat_json(const Reading& reading) {
   for (std::size_t row = 0; row < classes.rows; ++row) {
     if (classes.at(row, "slabs") != 0) out["classes"].push_back(table_json(classes, row));
   }
+  if (reading.latency.any()) out["latency"] = latency_json(reading);
   out["events"] = events_json(page);
   return out;
 }
@@ -146,6 +182,7 @@ std::string stat_openmetrics(const Reading& reading) {
   add_totals(&metrics, page.table("totals"));
   add_counters(&metrics, page);
   add_classes(&metrics, page);
+  add_latency(&metrics, reading.latency);
   return metrics.text();
 }
 
