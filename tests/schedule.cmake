@@ -3,10 +3,11 @@
 
 set(hakmem_schedule ${hakmem_tests}/schedule)
 set(hakmem_scheduled_sources ${hakmem_boxes_sources} ${hakmem_os_sources})
-list(FILTER hakmem_scheduled_sources EXCLUDE REGEX "/os/(thread|process)\\.cpp$")
+list(FILTER hakmem_scheduled_sources EXCLUDE REGEX "/os/(thread|process|shared_page)\\.cpp$")
 # All that includes src/ is instrumented: of an inline function the linker keeps anybody's copy.
 add_library(hakmem_scheduled OBJECT ${hakmem_scheduled_sources} ${hakmem_schedule}/protocols.cpp
-                                    ${hakmem_schedule}/os_thread.cpp ${hakmem_tests}/fakeos/fake_process.cpp)
+                                    ${hakmem_schedule}/hand_overs.cpp ${hakmem_schedule}/os_thread.cpp
+                                    ${hakmem_schedule}/os_shared_page.cpp ${hakmem_tests}/fakeos/fake_process.cpp)
 target_include_directories(hakmem_scheduled PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include
                                                     ${hakmem_tests})
 target_compile_definitions(hakmem_scheduled PRIVATE HAKMEM_VERSION="${PROJECT_VERSION}" HAKMEM_DEBUG=1)

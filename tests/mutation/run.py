@@ -36,6 +36,7 @@ class Build:
         self.links = {}     # test -> link command
         self.archives = {}  # archive -> its objects
         self.uses = {}      # object -> files it includes
+        self.members = {}   # test -> names of the members it takes from archives
 
     def ninja(self, *arguments):
         return subprocess.run(["ninja", "-C", str(self.folder), *arguments], check=True, capture_output=True, text=True).stdout
@@ -53,6 +54,7 @@ class Build:
                 self.archives[archived.group(1)] = archived.group(2).split()
             elif linked:
                 self.links[test] = line.removeprefix(": && ").removesuffix(" && :")
+        self.members[test] = self.members_linked(test)
         if not self.uses:
             target = None
             for line in self.ninja("-t", "deps").splitlines():
@@ -62,34 +64,49 @@ class Build:
                     target = line.split(": #deps")[0]
                     self.uses[target] = set()
 
+    def members_linked(self, test):
+        """As the linker tells: most tests take a few boxes of an archive that has them all."""
+        words = shlex.split(self.links[test])
+        with tempfile.TemporaryDirectory(prefix="hakmem-mutant-") as name:
+            words[words.index("-o") + 1] = f"{name}/{test}"
+            done = subprocess.run([*words, f"-Wl,-Map={name}/map"], cwd=self.folder, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+            text = pathlib.Path(name, "map").read_text()
+        return set(re.findall(r"\.a\(([^)\s]+\.o)\)", text))
+
     def objects_of(self, test):
-        """Those the test is linked from, archives' members included."""
+        """Those the test is linked from, the members it takes from archives included."""
         found = []
         for word in self.links[test].split():
-            found += [word] if word in self.sources else self.archives.get(word, [])
+            members = [obj for obj in self.archives.get(word, []) if os.path.basename(obj) in self.members[test]]
+            found += [word] if word in self.sources else members
         return found
 
 
-def compile_mutant(build, obj, source, mutated, folder):
-    """The object's own command, with the mutated file in the place of the right one. Returns where it is."""
+def compile_object(build, obj, out, source=None, mutated=None, flags=()):
+    """The object's own command at -O0, with the mutated file in the place of the right one. Returns what is wrong."""
     command, path = build.sources[obj]
-    out = folder / obj.replace("/", "+")
     words = [word for word in shlex.split(command) if word not in ("-g", "-O2", "-MD", "-Werror")]
     for flag in ("-MT", "-MF"):
         if flag in words:
             place = words.index(flag)
             del words[place:place + 2]
     words[words.index("-o") + 1] = str(out)
-    if os.path.normpath(build.folder / path) == str(source):
-        words[-1] = str(mutated)
+    includes = ()
+    if mutated is not None:
+        if os.path.normpath(build.folder / path) == str(source):
+            words[-1] = str(mutated)
+        includes = (f"-I{mutated.parents[1]}",)  # src/ of the mutant
     first_include = next(i for i, word in enumerate(words) if word.startswith("-I"))
-    words[first_include:first_include] = [f"-I{folder / 'src'}", "-O0", "-w"]
+    words[first_include:first_include] = [*includes, "-O0", "-w", *flags]
     done = subprocess.run(words, cwd=build.folder, capture_output=True, text=True)
-    return (out, "") if done.returncode == 0 else (None, done.stderr)
+    return "" if done.returncode == 0 else done.stderr[-2000:]
 
 
-def link_mutant(build, test, compiled, folder):
-    """The test, with the mutated objects in the place of the right ones, in archives too: a test has only what it uses."""
+def link_mutant(build, test, compiled, folder, first=None):
+    """The test, with other objects in the place of the right ones, in archives too: a test has only what it uses.
+    Of an inline function the linker keeps what it meets first, so the object `first` gives the tone."""
     words = shlex.split(build.links[test])
     words[words.index("-o") + 1] = str(folder / test)
     for place, word in enumerate(words):
@@ -98,48 +115,93 @@ def link_mutant(build, test, compiled, folder):
         elif any(obj in compiled for obj in build.archives.get(word, [])):
             words[place] = str(folder / word.replace("/", "+"))
             subprocess.run(["rm", "-f", words[place]], check=True)
-            members = [str(compiled.get(obj, obj)) for obj in build.archives[word]]
+            members = [str(compiled.get(obj, obj)) for obj in build.archives[word] if obj != first]
             subprocess.run(["ar", "qc", words[place], *members], cwd=build.folder, check=True)
+    if first is not None:
+        words = [word for word in words if word != str(compiled[first])]
+        words.insert(words.index("-o"), str(compiled[first]))
     done = subprocess.run(words, cwd=build.folder, capture_output=True, text=True)
-    return done.returncode == 0, done.stderr
+    return done.stderr[-2000:] if done.returncode != 0 else ""
 
 
-def judge(build, mutant, workers):
-    """What became of a mutant: "killed" by which test, "survived", or "error" with a text."""
-    source = ROOT / "src" / mutant.file
-    text = source.read_text()
-    if text.count(mutant.old) != 1:
-        return "error", f"applies {text.count(mutant.old)} times"
-    if not mutant.tests:  # a unit test cannot, and the row says what does
-        return "elsewhere", mutant.reason
-    with tempfile.TemporaryDirectory(prefix="hakmem-mutant-") as name:
-        folder = pathlib.Path(name)
-        mutated = folder / "src" / mutant.file
-        mutated.parent.mkdir(parents=True)
-        mutated.write_text(text.replace(mutant.old, mutant.new))
-        for test in mutant.tests:
-            build.learn(test)
-            objects = build.objects_of(test)
-            touched = [obj for obj in objects
-                       if str(source) in build.uses.get(obj, ()) or
-                       os.path.normpath(build.folder / build.sources[obj][1]) == str(source)]
-            if not touched:
-                return "error", f"{test} has nothing of {mutant.file}"
-            results = list(workers.map(lambda obj: compile_mutant(build, obj, source, mutated, folder), touched))
-            for out, errors in results:
-                if out is None:
-                    return "error", errors[-2000:]
-            linked, errors = link_mutant(build, test, {o: r[0] for o, r in zip(touched, results)}, folder)
-            if not linked:
-                return "error", errors[-2000:]
-            try:
-                done = subprocess.run([str(folder / test), *ARGUMENTS.get(test, ["--gtest_brief=1", "--gtest_fail_fast"])],
-                                      cwd=folder, capture_output=True, text=True, timeout=TEST_SECONDS_MAX, errors="replace")
-            except subprocess.TimeoutExpired:
-                return "killed", f"{test} (hangs)"
-            if done.returncode != 0:
-                return "killed", test
-    return "survived", " ".join(mutant.tests)
+def run_test(test, folder):
+    """How the test dies, or ""."""
+    try:
+        done = subprocess.run([str(folder / test), *ARGUMENTS.get(test, ["--gtest_brief=1", "--gtest_fail_fast"])],
+                              cwd=folder, capture_output=True, text=True, timeout=TEST_SECONDS_MAX, errors="replace")
+    except subprocess.TimeoutExpired:
+        return f"{test} (hangs)"
+    return test if done.returncode != 0 else ""
+
+
+class Judge:
+    def __init__(self, build, workers, folder):
+        self.build, self.workers, self.folder = build, workers, folder
+        self.plain = {}  # object -> itself at -O0, without a mutant: nothing is inlined there
+
+    def compile_all(self, objects, outs, **more):
+        errors = self.workers.map(lambda obj: compile_object(self.build, obj, outs[obj], **more), objects)
+        return next((error for error in errors if error), "")
+
+    def touched(self, test, source):
+        build = self.build
+        return [obj for obj in build.objects_of(test)
+                if str(source) in build.uses.get(obj, ()) or
+                os.path.normpath(build.folder / build.sources[obj][1]) == str(source)]
+
+    def by_one_object(self, test, touched, source, mutated, folder):
+        """A mutant of a header: one object that has all its functions goes first, the others are without inlining.
+        What the compiler copies in spite of that stays as it was, so who survives this has not survived yet."""
+        chosen = [obj for obj in touched if "/src/" in os.path.normpath(self.build.folder / self.build.sources[obj][1])]
+        if not chosen:
+            return ""
+        first = next((obj for obj in chosen if os.path.basename(obj).split(".")[0] == source.stem), chosen[0])
+        missing = [obj for obj in touched if obj not in self.plain]
+        outs = {obj: self.folder / obj.replace("/", "+") for obj in missing}
+        if self.compile_all(missing, outs):
+            return ""
+        self.plain.update(outs)
+        compiled = {obj: self.plain[obj] for obj in touched} | {first: folder / "first.o"}
+        if compile_object(self.build, first, compiled[first], source, mutated, ("-fkeep-inline-functions",)):
+            return ""
+        return "" if link_mutant(self.build, test, compiled, folder, first) else run_test(test, folder)
+
+    def by_all_objects(self, test, touched, source, mutated, folder):
+        compiled = {obj: folder / obj.replace("/", "+") for obj in touched}
+        if errors := self.compile_all(touched, compiled, source=source, mutated=mutated):
+            return "", errors
+        if errors := link_mutant(self.build, test, compiled, folder):
+            return "", errors
+        return run_test(test, folder), ""
+
+    def judge(self, mutant):
+        """What became of a mutant: "killed" by which test, "survived", or "error" with a text."""
+        source = ROOT / "src" / mutant.file
+        text = source.read_text()
+        if text.count(mutant.old) != 1:
+            return "error", f"applies {text.count(mutant.old)} times"
+        if not mutant.tests:  # a unit test cannot, and the row says what does
+            return "elsewhere", mutant.reason
+        with tempfile.TemporaryDirectory(prefix="hakmem-mutant-") as name:
+            folder = pathlib.Path(name)
+            mutated = folder / "src" / mutant.file
+            mutated.parent.mkdir(parents=True)
+            mutated.write_text(text.replace(mutant.old, mutant.new))
+            for test in mutant.tests:
+                self.build.learn(test)
+                touched = self.touched(test, source)
+                if not touched:
+                    return "error", f"{test} has nothing of {mutant.file}"
+                killer = ""
+                if source.suffix == ".h":
+                    killer = self.by_one_object(test, touched, source, mutated, folder)
+                if not killer:
+                    killer, errors = self.by_all_objects(test, touched, source, mutated, folder)
+                    if errors:
+                        return "error", errors
+                if killer:
+                    return "killed", killer
+        return "survived", " ".join(mutant.tests)
 
 
 def main():
@@ -156,9 +218,11 @@ def main():
         return 0
     build = Build(options.build.resolve())
     counts = dict.fromkeys(("killed", "elsewhere", "survived", "error"), 0)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as workers:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as workers, \
+            tempfile.TemporaryDirectory(prefix="hakmem-mutants-") as folder:
+        judge = Judge(build, workers, pathlib.Path(folder))
         for mutant in chosen:
-            result, detail = judge(build, mutant, workers)
+            result, detail = judge.judge(mutant)
             counts[result] += 1
             print(f"{mutant.name:55} {result:10} {detail}", flush=True)
     print(f"{len(chosen)} mutants: {counts['killed']} killed, {counts['elsewhere']} checked elsewhere, "

@@ -5,6 +5,7 @@
 #include "observe/invariants.h"
 
 #include "fakeos/fake_process.h"
+#include "schedule/hand_overs.h"
 #include "schedule/program.h"
 #include "schedule/scheduler.h"
 #include "unit/front/cache_access.h"
@@ -42,7 +43,9 @@ struct Actor {
   bool recycler;  // takes at once what others free
 };
 
-uint32_t life() { return g_seed % 4; }
+// Of five lives one is a hand-over.
+constexpr uint64_t kLives = 5;
+uint32_t life() { return static_cast<uint32_t>(g_seed % kLives); }
 
 ThreadCache* arrive() {
   ThreadCache* cache = cache_list().take_over();
@@ -156,6 +159,7 @@ void walk(uint64_t live_blocks) {
 
 void live(uint64_t seed) {
   g_seed = seed;
+  if (life() == kLives - 1) return hand_over(seed / kLives);
   if (registry().reservations() == 0) registry().open();
   furnish();
   run(seed, kThreads, thread_body);

@@ -125,6 +125,14 @@ void plain_write(uintptr_t address, size_t bytes) {
   });
 }
 
+void atomic_touch(uintptr_t address, size_t bytes) {
+  if (!g_active) return;
+  const uint32_t me = self();
+  each_word(address, bytes, [me](uintptr_t at, uint8_t mask) {
+    require_after(g_words.at(at).writes, mask, me, "an atomic races with what made it", at);
+  });
+}
+
 void atomic_load(uintptr_t address, int order) {
   if (g_active && acquires(order)) merge(g_clocks[self()], g_atomics.at(address).clock);
 }

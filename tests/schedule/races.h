@@ -18,6 +18,8 @@ void join(uint32_t number);
 void plain_read(uintptr_t address, size_t bytes);
 void plain_write(uintptr_t address, size_t bytes);
 
+// Any atomic access, before what it does to the clocks: whoever made the atomic wrote it as plain memory.
+void atomic_touch(uintptr_t address, size_t bytes);
 // `order` is one of the compiler's __ATOMIC_ numbers.
 void atomic_load(uintptr_t address, int order);
 void atomic_store(uintptr_t address, int order);

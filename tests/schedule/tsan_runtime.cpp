@@ -20,18 +20,21 @@ schedule::Random g_spurious(4711);
 template <class T>
 T load(const volatile T* at, int order) {
   point();
+  races::atomic_touch(address_of(at), sizeof(T));
   races::atomic_load(address_of(at), order);
   return __atomic_load_n(at, __ATOMIC_SEQ_CST);
 }
 template <class T>
 void store(volatile T* at, T value, int order) {
   point();
+  races::atomic_touch(address_of(at), sizeof(T));
   races::atomic_store(address_of(at), order);
   __atomic_store_n(at, value, __ATOMIC_SEQ_CST);
 }
 template <class T, class Change>
 T update(volatile T* at, int order, Change change) {
   point();
+  races::atomic_touch(address_of(at), sizeof(T));
   races::atomic_update(address_of(at), order);
   const T old = *at;
   *at = static_cast<T>(change(old));
@@ -40,6 +43,7 @@ T update(volatile T* at, int order, Change change) {
 template <class T>
 int compare_exchange(volatile T* at, T* expected, T value, int order, int failure, bool weak) {
   point();
+  races::atomic_touch(address_of(at), sizeof(T));
   const T old = *at;
   const bool spurious = weak && schedule::self() != 0 && g_spurious.one_in(16);
   if (old == *expected && !spurious) {

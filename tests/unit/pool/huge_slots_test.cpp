@@ -1,6 +1,8 @@
 // Slots for huge blocks, and the slabs that a fork finds on their way.
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include <cstring>
 
 #include "pool/shared_pool.h"
@@ -54,6 +56,27 @@ TEST(HugeSlots, AHugeBlockThatFitsNowhereIsRefused) {
   bool zero = false;
   EXPECT_EQ(pool().acquire_huge(SlotCount(UINT32_MAX), &zero), 0U);
   EXPECT_EQ(registry().committed(), committed) << "nothing is committed for what was refused as a whole";
+}
+
+// The search opens all that is fresh; what it does not take must be found by others.
+TEST(HugeSlots, WhatWasOpenedForNothingServesSlabs) {
+  open_registry();
+  std::vector<Slab*> slabs;
+  slabs.push_back(
+      pool().acquire(class_of(64), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed).slab);
+  bool zero = false;
+  ASSERT_EQ(pool().acquire_huge(SlotCount(UINT32_MAX), &zero), 0U);
+  for (;;) {
+    const auto got = pool().acquire(class_of(2 << 20), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kForbidden);
+    if (got.slab == nullptr) break;
+    slabs.push_back(got.slab);
+  }
+  registry().for_each_superslab(
+      [](const SuperSlab& super) { EXPECT_NE(super.free_mask(), ~0u) << "a whole SuperSlab is not found"; });
+  for (Slab* slab : slabs) {
+    pool().detach(slab);
+    pool().release(slab);
+  }
 }
 
 // A slab that a vanished thread had got from the pool and not yet put on its list.

@@ -47,6 +47,7 @@ class PoolModel {
       return "across two SuperSlabs";
     if (got.slab->class_index() != c || got.slab->blocks != info.blocks || !got.slab->all_free())
       return "not a fresh slab of its class";
+    if (count_free_bits(*got.slab) != info.blocks) return "bits of blocks that are not there";
     if (got.slab != registry().slot_of(base)) return "not its own record";
     bool zero = true;
     for (uint32_t i = 0; i < info.slots; ++i) {
@@ -151,6 +152,11 @@ class PoolModel {
     const PoolStats stats = pool().stats();
     if (stats.active_slots != active_.size()) return "ACTIVE count";
     if (stats.empty_slots != empty_.size()) return "EMPTY count";
+    // stats() counts masks; this is what the pool itself goes by.
+    PoolOverview overview;
+    pool().overview(&overview);
+    if (overview.stats.active_slots != active_.size()) return "ACTIVE slots as counted";
+    if (overview.stats.empty_slots != empty_.size()) return "EMPTY slots as counted";
     const uint64_t all = stats.unused_slots + stats.active_slots + stats.empty_slots;
     if (all << kSlotShift != registry().committed().count())
       return "the sum is not what is committed";
