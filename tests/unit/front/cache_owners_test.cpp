@@ -35,8 +35,11 @@ TEST_F(CacheOwnersTest, ACacheWithoutAnOwnerIsNotALiveOne) {
 }
 
 TEST_F(CacheOwnersTest, ARetiredCacheStaysOnTheList) {
-  Owned one;
-  ThreadCache* cache = one.leave();
+  ThreadCache* cache = cache_list().take_over();
+  test::put(*cache, test::get(*cache, class_of(64)));  // so that there is something to give up
+  cache->leave();
+  cache_list().park(cache);
+  ASSERT_FALSE(cache->retired());
   const uint32_t parked = cache_list().parked();
   cache_list().retire_parked(os::now_coarse(), UINT32_MAX);
   EXPECT_TRUE(cache->retired());

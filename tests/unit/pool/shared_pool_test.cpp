@@ -53,6 +53,7 @@ class PoolModel {
     for (uint32_t i = 0; i < info.slots; ++i) {
       const uintptr_t slot = base + (size_t{i} << kSlotShift);
       if (active_.contains(slot)) return "handed out twice";
+      if (got.slab[i].purged_pages != 0) return "pages purged in an earlier life";
       zero = zero && !empty_.contains(slot);
       empty_.erase(slot);
       active_[slot] = base;
@@ -73,6 +74,7 @@ class PoolModel {
     slabs_.erase(chosen);
     forget_slots(slab, 0);
     put_block(*slab, 0);  // a large one may be held by the program
+    for (uint32_t i = 0; i < slab->slots; ++i) slab[i].purged_pages = 1;  // as hole purges leave it
     pool().detach(slab);
     pool().release(slab);
     return check();
