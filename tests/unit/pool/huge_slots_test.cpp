@@ -62,8 +62,12 @@ TEST(HugeSlots, AHugeBlockThatFitsNowhereIsRefused) {
 TEST(HugeSlots, WhatWasOpenedForNothingServesSlabs) {
   open_registry();
   std::vector<Slab*> slabs;
-  slabs.push_back(
-      pool().acquire(class_of(64), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed).slab);
+  // A step of growth is more than one SuperSlab.
+  for (const Bytes committed = registry().committed(); registry().committed() == committed;) {
+    slabs.push_back(
+        pool().acquire(class_of(2 << 20), kOwner, nullptr, SlotCount(1), SharedPool::Growth::kAllowed).slab);
+    ASSERT_NE(slabs.back(), nullptr);
+  }
   bool zero = false;
   ASSERT_EQ(pool().acquire_huge(SlotCount(UINT32_MAX), &zero), 0U);
   for (;;) {
