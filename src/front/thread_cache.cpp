@@ -17,13 +17,24 @@ constexpr size_t kBatchBytes = size_t{64} << 10;
 constexpr uint8_t kGrowingRefills = 4;
 // Such a program's stacks become no deeper than this: it will not need what they could hold before it frees.
 constexpr size_t kGrownBytes = size_t{512} << 10;
-// And the reverse.
-constexpr uint8_t kDrainingFlushes = 4;
+// And the reverse: so many times what a stack holds was flushed without a refill between.
+constexpr uint32_t kDrainingCapacities = 2;
 
 uint32_t batch_size(ClassIndex c, uint32_t capacity) {
   const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
   const uint32_t half = (capacity + 1) / 2;
   return half < by_bytes ? half : (by_bytes == 0 ? 1 : by_bytes);
+}
+
+// A flush moves no more either, for its thread waits; nor many blocks, each of which lies in another slab.
+constexpr uint32_t kFlushedMax = 128;
+// But a pool visit for each large block would be no flush.
+constexpr uint32_t kFlushedMin = 4;
+
+uint32_t flush_size(ClassIndex c) {
+  const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
+  if (by_bytes < kFlushedMin) return kFlushedMin;
+  return by_bytes < kFlushedMax ? by_bytes : kFlushedMax;
 }
 
 bool is_deep(ClassIndex c, uint32_t capacity) {
@@ -72,7 +83,7 @@ void* ThreadCache::refill(ClassIndex c) {
   set_depth(c, 0);
   lift_tripwire(c);
   state.flushed = false;
-  state.flushes_in_row = 0;
+  state.flushed_in_row = 0;
   state.refilled = true;
   stats_.refills.add(1);
 
@@ -96,7 +107,7 @@ void* ThreadCache::take_large(ClassIndex c, SlotCount alignment, bool* zero) {
   mend(c);
   if (state.flushed) grow(c);
   state.flushed = false;
-  state.flushes_in_row = 0;
+  state.flushed_in_row = 0;
   SharedPool::Acquired got =
       pool().acquire(c, id_, near_, alignment, SharedPool::Growth::kForbidden);
   if (got.slab == nullptr) {
@@ -171,14 +182,17 @@ void ThreadCache::put_on_stack(ClassIndex c, void* block) {
   lift_fence(c);
   lift_tripwire(c);
   if (push(c, block)) return;
-  // Flush after flush without a refill: the program gives up what it has, and what stays on the stack
-  // would pin the slabs it lies in.
-  if (state.flushes_in_row < kDrainingFlushes) {
-    ++state.flushes_in_row;
-    flush(c, state.capacity / 2);
-  } else {
-    flush(c, 0);
+  // Twice what the stack holds, and no refill between: the program gives up what it has, and what stays on the
+  // stack would pin the slabs it lies in.
+  const uint32_t entries = depth(c);
+  const uint32_t most = flush_size(c);
+  const bool is_draining = state.flushed_in_row >= kDrainingCapacities * state.capacity;
+  const uint32_t keep = is_draining ? 0 : state.capacity / 2;
+  flush(c, entries > keep + most ? entries - most : keep);
+  if (is_draining) {
     lower_capacity(c);
+  } else {
+    state.flushed_in_row = static_cast<uint16_t>(state.flushed_in_row + entries - depth(c));
   }
   if (push(c, block)) return;
   put_blocks(&block, 1);

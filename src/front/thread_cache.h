@@ -209,7 +209,7 @@ class ThreadCache : public CacheFront {
     bool flushed = false;        // since the last refill
     bool refilled = false;       // since the last tick
     uint8_t refills_in_row = 0;  // without a flush between
-    uint8_t flushes_in_row = 0;  // without a refill between
+    uint16_t flushed_in_row = 0;  // blocks, without a refill between
   };
 
   ClassState& state_of(ClassIndex c) { return classes_[c.count()]; }

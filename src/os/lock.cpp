@@ -62,6 +62,7 @@ void Lock::check_rank() const {
   // Fork is the one caller that holds several caches' locks, and it takes them by id.
   const uint32_t below = held_ranks() & ~((1u << static_cast<uint32_t>(rank_)) - 1);
   if (rank_ == LockRank::kCache && (held_ranks() & rank_bit(LockRank::kList)) != 0) return;
+  CHECK(!held_by_me());
   // And whoever holds the grow lock several shards' of the pool, in their order.
   const bool may_repeat = rank_ == LockRank::kPool && (held_ranks() & rank_bit(LockRank::kGrow)) != 0;
   if (may_repeat && (below & ~rank_bit(LockRank::kPool)) == 0) return;

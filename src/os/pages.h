@@ -2,7 +2,7 @@
 //
 // Responsibility  Reserve, commit, map, purge, move and unmap ranges of pages.
 // Contract        Sizes and addresses are multiples of the page size. Failure is a value (nullptr,
-//                 false), errno is untouched. Never called with a cache's or the pool's lock held
+//                 false), errno is untouched. Never called with a cache's or a shard's lock held
 //                 (checked in debug builds).
 // Observable      The answers; debug builds check the locks held.
 // Composable      Raw system calls. Used by superslab, pool, large; tests link a fake in its place.

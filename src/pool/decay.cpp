@@ -29,6 +29,7 @@ bool Decay::advance(Milliseconds now, SlotCount empty, Milliseconds decay_time) 
     return true;
   }
   const uint64_t epoch_ms = decay_time.count() / kEpochs + 1;
+  if (now < epoch_start_) return false;  // it read the clock before another turn did
   const uint64_t passed = (now - epoch_start_).count();
   if (passed < epoch_ms) return false;
   epoch_start_ = now;

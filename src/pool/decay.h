@@ -6,7 +6,7 @@
 //                 What is reused meanwhile leaves the count, so it is never purged: the curve
 //                 learns what comes back. (Idea: jemalloc's smoothstep decay.)
 // Observable      allowed().
-// Composable      Plain data, no clock, no lock of its own: the pool calls it under its lock.
+// Composable      Plain data, no clock, no lock of its own: the pool calls it under its purge lock.
 #pragma once
 
 #include <array>

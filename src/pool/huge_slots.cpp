@@ -55,12 +55,11 @@ SharedPool::Run SharedPool::find_huge(uint32_t slots) {
 
 // False when there are not enough; then `found` is the run that ends what is committed, or empty.
 bool SharedPool::claim_huge(SlotCount slots, Run* found, bool* zero) {
-  while (open_fresh(shards_[0])) {
-  }
   const AllShards all_shards(*this);
+  while (fresh_.count != 0) open_fresh_held(shards_[0]);
   *found = find_huge(slots.count());
   if (found->slots != slots.count()) {
-    shards_[0].counters().misses.add(1);
+    misses_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
   *zero = true;
@@ -93,8 +92,9 @@ uintptr_t SharedPool::acquire_huge(SlotCount slots, bool* zero) {
     }
     // All that is missing or nothing, and once: a refusal must not use up what others may need.
     if (may_grow && !has_grown) {
-      has_grown = grow_by(Bytes(round_up(missing, kSuperSlabBytes.count())));
-      if (has_grown) continue;
+      const Grown grown = grow_by(Bytes(round_up(missing, kSuperSlabBytes.count())));
+      has_grown = grown == Grown::kAsAsked;
+      if (grown != Grown::kRefused) continue;
     }
     // A purge gives up its claims.
     if (waited_for_purge) return 0;
@@ -107,8 +107,6 @@ void SharedPool::release_huge(uintptr_t base, SlotCount slots) {
   SuperSlab* super = registry().superslab_of(base);
   const uint32_t first = static_cast<uint32_t>((base - super->base()) >> kSlotShift);
   PoolShard& begins_in = shard_of(super);
-  Draining draining;
-  bool surplus;
   {
     const AllShards all_shards(*this);
     for_each_part(Run{super, first, slots.count()}, [this](const Run& part) {
@@ -119,9 +117,8 @@ void SharedPool::release_huge(uintptr_t base, SlotCount slots) {
       note_moved(shard);
     });
     begins_in.counters().releases.add(1);
-    surplus = has_surplus(begins_in, &draining);
   }
-  if (surplus) purge_surplus(draining);
+  purge_surplus(begins_in, Surplus::kPerhaps);
 }
 
 }  // namespace hakmem

@@ -25,17 +25,26 @@ void PoolShard::give_back(SuperSlab* super, uint32_t mask) {
   const uint32_t slots = static_cast<uint32_t>(std::popcount(mask));
   count_slots(slots, 0u - slots);
   moved_since_notice_ += slots;
+  given_since_look_ += slots;
   if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;
   reindex(super);
 }
 
 void PoolShard::open(SuperSlab* super, uintptr_t base, uint32_t shard) {
   super->open(PoolKey(), base, shard);
+  opened_slots_.store(opened_slots_.load(std::memory_order_relaxed) + kSlotsPerSuperSlab,
+                      std::memory_order_relaxed);
   reindex(super);
 }
 
 void PoolShard::forget_all_slabs() {
   for (uint32_t& slabs : slabs_) slabs = 0;
+}
+
+bool PoolShard::take_given(uint32_t slots) {
+  if (given_since_look_ < slots) return false;
+  given_since_look_ = 0;
+  return true;
 }
 
 bool PoolShard::take_much_moved() {

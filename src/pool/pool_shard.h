@@ -17,7 +17,6 @@ namespace hakmem {
 // Written under the shard's lock, so that anybody may read them without it.
 struct ShardCounters {
   Counter acquires;
-  Counter misses;  // searches of this shard that found no run
   Counter releases;
   Counter resizes;
 };
@@ -63,7 +62,9 @@ class alignas(64) PoolShard {
   bool is_draining(uint32_t floor) const {
     return releases_in_row_ > floor && releases_in_row_ > active_slots();
   }
-  // True once after each 16 MiB of slots that were taken or given back.
+  // True once after each `slots` that were given back.
+  bool take_given(uint32_t slots);
+  // True once after each 16 MiB of its slots that were taken or given back.
   bool take_much_moved();
 
   // For purging: the longest EMPTY run first, so that one call gives back as much as possible. Passes over
@@ -78,6 +79,8 @@ class alignas(64) PoolShard {
   // For everybody.
   uint32_t empty_slots() const { return empty_slots_.load(std::memory_order_relaxed); }
   uint32_t active_slots() const { return active_slots_.load(std::memory_order_relaxed); }
+  // EMPTY or UNUSED, or in a purger's hands.
+  uint32_t free_slots() const { return opened_slots_.load(std::memory_order_relaxed) - active_slots(); }
   ShardCounters& counters() { return counters_; }
   const ShardCounters& counters() const { return counters_; }
 
@@ -104,9 +107,11 @@ class alignas(64) PoolShard {
   Index by_empty_;
   uint32_t slabs_[kClasses] = {};
   uint32_t moved_since_notice_ = 0;
+  uint32_t given_since_look_ = 0;
   uint32_t releases_in_row_ = 0;  // without an acquire between
   ShardCounters counters_;
   // Written under lock_; relaxed for others, who want to know how much there is.
+  std::atomic<uint32_t> opened_slots_{0};
   std::atomic<uint32_t> empty_slots_{0};
   std::atomic<uint32_t> active_slots_{0};
 };

@@ -17,6 +17,11 @@ constexpr Milliseconds kRefusalPause{1000};
 constexpr uint32_t kEmptySlotsFloor = (16u << 20) >> kSlotShift;
 // Of a program that has released more slots in a row than it still has: little will come back.
 constexpr uint32_t kDrainingShare = 4;
+// Slots a shard may get back before somebody adds up what all shards have: 4 MiB of each are a small error.
+constexpr uint32_t kSlotsPerLook = (4u << 20) >> kSlotShift;
+constexpr uint32_t kSlotsPerLookUnderLimit = kSlotsPerLook / 8;
+
+constexpr uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 // Runs of ones in `mask`, each purged by one call. Returns the slots the system took back.
 uint32_t purge_runs(const SuperSlab& super, uint32_t mask) {
@@ -45,7 +50,11 @@ Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
                                               std::memory_order_relaxed)) {
     return Bytes(0);
   }
-  if (!purge_lock_.try_lock()) return Bytes(0);  // somebody else purges, one SuperSlab or more
+  if (deadline_us == kNoDeadline) {
+    purge_lock_.lock();
+  } else if (!purge_lock_.try_lock()) {
+    return Bytes(0);  // somebody else purges
+  }
   const SlotCount empty = empty_slots();
   decays_.add(1);
   decay_.advance(now, empty, Milliseconds(decay_ms));
@@ -55,33 +64,49 @@ Bytes SharedPool::decay(Milliseconds now, uint64_t deadline_us) {
   return has_too_much ? purge_down_to(allowed, deadline_us) : Bytes(0);
 }
 
-// Under the shard's lock, after a release. The sums over all shards are other threads' memory: they are asked
-// only when this shard has more than its own share, as one of those has that hold a surplus.
-bool SharedPool::has_surplus(const PoolShard& shard, Draining* draining) const {
-  *draining = shard.is_draining(kEmptySlotsFloor) ? Draining::kYes : Draining::kNo;
-  const uint32_t share =
-      *draining == Draining::kYes ? shard.active_slots() / kDrainingShare : shard.active_slots();
-  if (shard.empty_slots() <= share && !memory_limit().is_felt()) return false;
-  return empty_slots().count() > empty_slots_max(*draining).count() + kSlotsPerSuperSlab;
+// Under the shard's lock, after a release. The sums over all shards are other threads' memory: they are asked when
+// this shard alone has more than may stay, else now and then, and at each release while the last look found more.
+SharedPool::Surplus SharedPool::suspect_surplus(PoolShard& shard) const {
+  const uint32_t empty = shard.empty_slots();
+  const uint32_t share = larger(shard.active_slots(), kEmptySlotsFloor);
+  if (config().decay_ms != Decay::kNever && shard.is_draining(kEmptySlotsFloor) &&
+      empty > share / kDrainingShare + kSlotsPerSuperSlab) {
+    return Surplus::kOfShard;
+  }
+  const uint32_t look_after = memory_limit().is_felt() ? kSlotsPerLookUnderLimit : kSlotsPerLook;
+  const bool looks = shard.take_given(look_after) || empty > share + kSlotsPerSuperSlab ||
+                     surplus_seen_.load(std::memory_order_relaxed);
+  return looks ? Surplus::kPerhaps : Surplus::kNone;
 }
 
 // What decays on ticks alone would stay for ever in a program that frees nearly all it has and then hardly
 // calls malloc again.
-SlotCount SharedPool::empty_slots_max(Draining draining) const {
+SlotCount SharedPool::empty_slots_max() const {
   const uint32_t active = active_slots().count();
   const size_t in_use = size_t{active} << kSlotShift;
   const size_t spare = memory_limit().spare(Bytes(in_use) + memory_limit().huge()).count() >> kSlotShift;
   size_t most = UINT32_MAX - kSlotsPerSuperSlab;
-  if (config().decay_ms != Decay::kNever) {
-    const uint32_t part = draining == Draining::kYes ? kDrainingShare : 1;
-    most = (active > kEmptySlotsFloor ? active : kEmptySlotsFloor) / part;
-  }
+  if (config().decay_ms != Decay::kNever) most = larger(active, kEmptySlotsFloor);
   return SlotCount(static_cast<uint32_t>(spare < most ? spare : most));
 }
 
-void SharedPool::purge_surplus(Draining draining) {
+// Of a shard that drains a quarter of its own bound stays: little of it will come back.
+void SharedPool::purge_surplus(const PoolShard& shard, Surplus surplus) {
+  ShardMask shards = kAllShards;
+  SlotCount allowed;
+  if (surplus == Surplus::kOfShard) {
+    shards = 1u << (&shard - shards_);
+    allowed = SlotCount(larger(shard.active_slots(), kEmptySlotsFloor) / kDrainingShare);
+  } else {
+    allowed = empty_slots_max();
+    const bool is_surplus = empty_slots().count() > allowed.count() + kSlotsPerSuperSlab;
+    if (surplus_seen_.load(std::memory_order_relaxed) != is_surplus) {
+      surplus_seen_.store(is_surplus, std::memory_order_relaxed);
+    }
+    if (!is_surplus) return;
+  }
   if (!purge_lock_.try_lock()) return;  // somebody else purges
-  if (os::now_coarse() >= purge_again_) purge_one(empty_slots_max(draining));
+  if (os::now_coarse() >= purge_again_) purge_one(shards, allowed);
   purge_lock_.unlock();
 }
 
@@ -102,7 +127,7 @@ Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
     } else if (!purge_lock_.try_lock()) {
       break;  // somebody else purges
     }
-    const Purged step = purge_one(allowed);
+    const Purged step = purge_one(kAllShards, allowed);
     purge_lock_.unlock();
     total += Bytes(size_t{step.slots} << kSlotShift);
     if (!step.more) break;
@@ -118,8 +143,8 @@ void SharedPool::forget_refusals() {
   }
 }
 
-// Of those whose bit is set in `shards`, the one with the most EMPTY slots; nullptr when none has any.
-PoolShard* SharedPool::fullest_shard(uint32_t shards) {
+// The one with the most EMPTY slots; nullptr when none has any.
+PoolShard* SharedPool::fullest_shard(ShardMask shards) {
   PoolShard* fullest = nullptr;
   for (; shards != 0; shards &= shards - 1) {
     PoolShard& shard = shards_[std::countr_zero(shards)];
@@ -128,30 +153,36 @@ PoolShard* SharedPool::fullest_shard(uint32_t shards) {
   return fullest;
 }
 
-// Under purge_lock_. nullptr when every SuperSlab with EMPTY slots refused.
-SuperSlab* SharedPool::claim_for_purge(SlotCount allowed, uint32_t* claimed) {
-  uint32_t untried = (1u << kShards) - 1;
+// Under purge_lock_. nullptr when they were taken meanwhile, or every SuperSlab with EMPTY slots refused.
+SuperSlab* SharedPool::claim_for_purge(ShardMask shards, SlotCount allowed, uint32_t* claimed) {
+  bool has_refused = false;
+  ShardMask untried = shards;
   while (PoolShard* shard = fullest_shard(untried)) {
     untried &= ~(1u << (shard - shards_));
     os::LockGuard guard(shard->lock());
     SuperSlab* super = shard->next_to_purge();
-    if (super == nullptr) continue;
-    const SlotCount empty = empty_slots();
-    if (empty <= allowed) return nullptr;
-    *claimed = shard->claim_empty(super, (empty - allowed).count());
+    if (super == nullptr) {
+      has_refused |= shard->empty_slots() != 0;
+      continue;
+    }
+    const uint32_t empty = empty_slots_of(shards);
+    if (empty <= allowed.count()) return nullptr;
+    *claimed = shard->claim_empty(super, empty - allowed.count());
     return super;
   }
-  // They are tried again after a pause.
-  forget_refusals();
-  purge_again_ = os::now_coarse() + kRefusalPause;
+  if (has_refused) {
+    // They are tried again after a pause.
+    forget_refusals();
+    purge_again_ = os::now_coarse() + kRefusalPause;
+  }
   return nullptr;
 }
 
 // Under purge_lock_.
-SharedPool::Purged SharedPool::purge_one(SlotCount allowed) {
-  if (empty_slots() <= allowed) return Purged{0, false};
+SharedPool::Purged SharedPool::purge_one(ShardMask shards, SlotCount allowed) {
+  if (empty_slots_of(shards) <= allowed.count()) return Purged{0, false};
   uint32_t claimed = 0;
-  SuperSlab* super = claim_for_purge(allowed, &claimed);
+  SuperSlab* super = claim_for_purge(shards, allowed, &claimed);
   if (super == nullptr) return Purged{0, false};
   purges_.add(1);
   return purge_claimed(super, claimed);

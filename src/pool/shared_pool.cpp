@@ -15,11 +15,14 @@ namespace {
 
 constinit SharedPool g_pool;
 
-// Another shard has much to spare when it holds this many EMPTY slots, and half as many as it uses.
+// Another shard has much to spare when it holds this many EMPTY slots, and half as many as it uses; or so
+// much without pages that it will not come to that again.
 constexpr uint32_t kDrainedSlots = (4u << 20) >> kSlotShift;
+constexpr uint32_t kVastSlots = (64u << 20) >> kSlotShift;
 
 bool is_drained(const PoolShard& shard) {
-  return shard.empty_slots() > kDrainedSlots + shard.active_slots() / 2;
+  const uint32_t active = shard.active_slots();
+  return shard.empty_slots() > kDrainedSlots + active / 2 || shard.free_slots() > kVastSlots + active;
 }
 
 }  // namespace
@@ -57,15 +60,15 @@ SharedPool::Acquired SharedPool::find_slab(const Request& request, Growth growth
     const bool is_short = memory_limit().is_near(used());
     const Acquired spared =
         take_from_others(home, request, is_short ? Others::kAny : Others::kDrained);
-    if (spared.slab != nullptr || growth == Growth::kForbidden) return spared;
-    if (open_fresh(home)) continue;
-    const Acquired got = take_from_others(home, request, Others::kAny);
-    if (got.slab != nullptr) return got;
-    if (waited_for_purge) {
-      os::LockGuard turn(grow_lock_);
-      shared_fails_.add(1);
-      return Acquired{};
+    if (spared.slab != nullptr) return spared;
+    if (growth == Growth::kAllowed) {
+      if (open_fresh(home)) continue;
+      const Acquired got =
+          waited_for_purge ? take_from_any(request) : take_from_others(home, request, Others::kAny);
+      if (got.slab != nullptr) return got;
     }
+    misses_.fetch_add(1, std::memory_order_relaxed);
+    if (growth == Growth::kForbidden || waited_for_purge) return Acquired{};
     // EMPTY slots that are no run long enough.
     if (is_short) purge_all();
     if (grow()) continue;
@@ -75,14 +78,26 @@ SharedPool::Acquired SharedPool::find_slab(const Request& request, Growth growth
 }
 
 SharedPool::Acquired SharedPool::take_from(PoolShard& shard, const Request& request) {
-  const bool is_near = request.near != nullptr && &shard_of(request.near) == &shard;
   os::LockGuard guard(shard.lock());
+  return take_from_held(shard, request);
+}
+
+// Before a request is refused: at one moment, for what one shard gets back another may give away.
+SharedPool::Acquired SharedPool::take_from_any(const Request& request) {
+  const AllShards all_shards(*this);
+  for (PoolShard& shard : shards_) {
+    if (const Acquired got = take_from_held(shard, request); got.slab != nullptr) return got;
+  }
+  shared_fails_.add(1);
+  return Acquired{};
+}
+
+// Under the shard's lock.
+SharedPool::Acquired SharedPool::take_from_held(PoolShard& shard, const Request& request) {
+  const bool is_near = request.near != nullptr && &shard_of(request.near) == &shard;
   const Run run = shard.find_run(class_info(request.size_class).slots, request.alignment.count(),
                                  is_near ? request.near : nullptr, request.owner);
-  if (run.super == nullptr) {
-    shard.counters().misses.add(1);
-    return Acquired{};
-  }
+  if (run.super == nullptr) return Acquired{};
   const bool zero = shard.claim(run);
   shard.counters().acquires.add(1);
   shard.note_acquire();
@@ -121,8 +136,7 @@ void SharedPool::release(Slab* slab) {
     slab[i].purged_pages = 0;
   }
   memset(static_cast<void*>(slab), 0, sizeof(Slab));
-  bool surplus;
-  Draining draining;
+  Surplus surplus;
   {
     os::LockGuard guard(shard.lock());
     shard.give_back(super, run_mask(first, slots.count()));
@@ -130,10 +144,10 @@ void SharedPool::release(Slab* slab) {
     shard.note_release();
     shard.forget_slab(size_class);
     note_moved(shard);
-    surplus = has_surplus(shard, &draining);
+    surplus = suspect_surplus(shard);
   }
-  HAKMEM_PROBE(slab_release, base, size_class.count(), surplus);
-  if (surplus) [[unlikely]] purge_surplus(draining);
+  HAKMEM_PROBE(slab_release, base, size_class.count(), static_cast<uint32_t>(surplus));
+  if (surplus != Surplus::kNone) [[unlikely]] purge_surplus(shard, surplus);
 }
 
 bool SharedPool::resize(Slab* slab, ClassIndex new_class) {
@@ -182,16 +196,22 @@ void SharedPool::adopt(Slab* slab, OwnerId owner) {
                       make_tag(owner, slab->class_index()));
 }
 
-// Under grow_lock_ as well where the shard opens one: it is nobody's before.
 bool SharedPool::open_fresh(PoolShard& shard) {
+  if (!has_fresh_.load(std::memory_order_relaxed)) return false;
   os::LockGuard turn(grow_lock_);
   if (fresh_.count == 0) return false;
   os::LockGuard guard(shard.lock());
+  open_fresh_held(shard);
+  return true;
+}
+
+// Under grow_lock_ and the shard's. There is one.
+void SharedPool::open_fresh_held(PoolShard& shard) {
   shard.open(fresh_.first, fresh_.base, static_cast<uint32_t>(&shard - shards_));
   ++fresh_.first;
   --fresh_.count;
   fresh_.base += kSuperSlabBytes.count();
-  return true;
+  has_fresh_.store(fresh_.count != 0, std::memory_order_relaxed);
 }
 
 bool SharedPool::grow() {
@@ -201,15 +221,17 @@ bool SharedPool::grow() {
 }
 
 // As a whole or not at all.
-bool SharedPool::grow_by(Bytes size) {
+SharedPool::Grown SharedPool::grow_by(Bytes size) {
   os::LockGuard turn(grow_lock_);
-  return fresh_.count != 0 || keep_fresh(registry().commit_exactly(size));
+  if (fresh_.count != 0) return Grown::kByOthers;
+  return keep_fresh(registry().commit_exactly(size)) ? Grown::kAsAsked : Grown::kRefused;
 }
 
 // Under grow_lock_.
 bool SharedPool::keep_fresh(const SuperSlabRange& range) {
   if (range.count == 0) return false;
   fresh_ = range;
+  has_fresh_.store(true, std::memory_order_relaxed);
   grows_.add(1);
   return true;
 }
@@ -291,10 +313,10 @@ void SharedPool::note_moved(PoolShard& shard) {
   if (shard.take_much_moved()) notice_.store(true, std::memory_order_relaxed);
 }
 
-SlotCount SharedPool::empty_slots() const {
+uint32_t SharedPool::empty_slots_of(ShardMask shards) const {
   uint32_t slots = 0;
-  for (const PoolShard& shard : shards_) slots += shard.empty_slots();
-  return SlotCount(slots);
+  for (; shards != 0; shards &= shards - 1) slots += shards_[std::countr_zero(shards)].empty_slots();
+  return slots;
 }
 
 SlotCount SharedPool::active_slots() const {
@@ -317,10 +339,10 @@ PoolCounters SharedPool::counters() const {
   PoolCounters sum{};
   for (const PoolShard& shard : shards_) {
     sum.acquires += shard.counters().acquires.get();
-    sum.misses += shard.counters().misses.get();
     sum.releases += shard.counters().releases.get();
     sum.resizes += shard.counters().resizes.get();
   }
+  sum.misses = misses_.load(std::memory_order_relaxed);
   sum.purges = purges_.get();
   sum.purged_slots = purged_slots_.get();
   sum.purge_refusals = purge_refusals_.get();

@@ -36,7 +36,7 @@ struct PoolStats {
 
 struct PoolCounters {
   uint64_t acquires;
-  uint64_t misses;  // searches of a shard that found no run
+  uint64_t misses;  // acquires that found no run, before the pool grew or in vain
   uint64_t releases;
   uint64_t resizes;
   uint64_t purges;  // SuperSlabs whose EMPTY slots were claimed
@@ -110,7 +110,8 @@ class SharedPool {
 
   PoolStats stats();
   PoolCounters counters() const;
-  // True once after each 16 MiB of slots that were taken or given back: much can change between two ticks.
+  // True once after each 16 MiB of one shard's slots that were taken or given back: much can change between
+  // two ticks.
   bool take_notice() {
     if (!notice_.load(std::memory_order_relaxed)) [[likely]] return false;
     notice_.store(false, std::memory_order_relaxed);
@@ -153,10 +154,14 @@ class SharedPool {
   PoolShard& home_of(OwnerId owner) { return shards_[owner.count() % kShards]; }
   Acquired find_slab(const Request& request, Growth growth);
   Acquired take_from(PoolShard& shard, const Request& request);
+  Acquired take_from_held(PoolShard& shard, const Request& request);
+  Acquired take_from_any(const Request& request);
   Acquired take_from_others(const PoolShard& home, const Request& request, Others others);
   bool open_fresh(PoolShard& shard);
+  void open_fresh_held(PoolShard& shard);
   bool grow();
-  bool grow_by(Bytes size);
+  enum class Grown : uint8_t { kRefused, kByOthers, kAsAsked };
+  Grown grow_by(Bytes size);
   bool keep_fresh(const SuperSlabRange& range);
   static Slab* format(const Run& run, const Request& request);
   void note_moved(PoolShard& shard);
@@ -172,18 +177,23 @@ class SharedPool {
     uint32_t slots;
     bool more;
   };
+  // A set of shards: bit i is shards_[i].
+  using ShardMask = uint32_t;
+  static constexpr ShardMask kAllShards = (1u << kShards) - 1;
   Bytes purge_down_to(SlotCount allowed, uint64_t deadline_us);
-  Purged purge_one(SlotCount allowed);
-  PoolShard* fullest_shard(uint32_t shards);
-  SuperSlab* claim_for_purge(SlotCount allowed, uint32_t* claimed);
+  Purged purge_one(ShardMask shards, SlotCount allowed);
+  PoolShard* fullest_shard(ShardMask shards);
+  SuperSlab* claim_for_purge(ShardMask shards, SlotCount allowed, uint32_t* claimed);
   Purged purge_claimed(SuperSlab* super, uint32_t claimed);
   void forget_refusals();
-  SlotCount empty_slots() const;
+  uint32_t empty_slots_of(ShardMask shards) const;
+  SlotCount empty_slots() const { return SlotCount(empty_slots_of(kAllShards)); }
   SlotCount active_slots() const;
-  enum class Draining : bool { kNo, kYes };
-  bool has_surplus(const PoolShard& shard, Draining* draining) const;
-  SlotCount empty_slots_max(Draining draining) const;
-  void purge_surplus(Draining draining);
+  // More EMPTY slots than may stay: perhaps, or certainly in this shard.
+  enum class Surplus : uint8_t { kNone, kPerhaps, kOfShard };
+  Surplus suspect_surplus(PoolShard& shard) const;
+  SlotCount empty_slots_max() const;
+  void purge_surplus(const PoolShard& shard, Surplus surplus);
 
   // Held while slots are claimed for purging: whoever finds the pool empty waits for them.
   os::Lock purge_lock_{os::LockRank::kPurge};
@@ -191,6 +201,7 @@ class SharedPool {
   PoolShard shards_[kShards];
   // Below: under grow_lock_.
   SuperSlabRange fresh_;  // committed, never opened
+  std::atomic<bool> has_fresh_{false};  // relaxed for others, as a hint
   Counter grows_;
   Counter shared_fails_;
   // Below: under purge_lock_.
@@ -201,8 +212,11 @@ class SharedPool {
   Counter purged_slots_;
   Counter purge_refusals_;
   Counter decays_;
-  // relaxed: a hint.
+  // relaxed: hints.
   std::atomic<bool> notice_{false};
+  std::atomic<bool> surplus_seen_{false};  // the last look found more EMPTY slots than may stay
+  // relaxed: a statistic.
+  std::atomic<uint64_t> misses_{0};
   // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.
   std::atomic<uint64_t> next_decay_ms_{0};
 };

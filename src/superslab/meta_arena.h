@@ -3,7 +3,7 @@
 // Responsibility  Cells for bitmaps, message nodes, stacks and caches, out of reach of user memory.
 // Contract        Cells are powers of two from 64 B to kCellMax, aligned to min(size, page); a
 //                 released cell is only ever reused for a cell of its size (type-stable). nullptr
-//                 when the system refuses. Never called with a cache's or the pool's lock held.
+//                 when the system refuses. Never called with a cache's or a shard's lock held.
 //                 Lock rank kMeta.
 // Observable      MetaStats {committed, in_use}.
 // Composable      os/pages, os/lock. Used by pool, front, large. It lies above os, not in base,

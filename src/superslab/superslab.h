@@ -30,7 +30,7 @@ class alignas(64) SuperSlab {
   }
 
   // sync: open. 0 until the masks are set; release in open(), acquire in base(), for those who walk
-  // all SuperSlabs without the pool's lock.
+  // all SuperSlabs without the locks of the pool.
   std::atomic<uintptr_t> base_;
   uint32_t masks_[3];
 
@@ -59,7 +59,7 @@ class alignas(64) SuperSlab {
   }
 
   uintptr_t base() const { return base_.load(std::memory_order_acquire); }
-  // Of the pool that opened it; never changes.
+  // The shard that opened it; never changes.
   uint32_t shard() const { return shard_; }
   uint32_t mask(SlotState state) const { return masks_[static_cast<uint32_t>(state)]; }
   uint32_t free_mask() const { return mask(SlotState::kUnused) | mask(SlotState::kEmpty); }

@@ -33,7 +33,7 @@ EDGES = [
     edge("a drained shard keeps what it has", SHARED, "others == Others::kDrained && !is_drained(shard)",
          "others == Others::kDrained", POOL),
     edge("any shard is taken for drained", SHARED, "(others == Others::kDrained && !is_drained(shard))", "false", POOL),
-    edge("a purge comes to one shard only", PURGE, "uint32_t untried = (1u << kShards) - 1;", "uint32_t untried = 2;",
+    edge("a purge comes to one shard only", PURGE, "ShardMask untried = shards;", "ShardMask untried = shards & 2;",
          POOL),
     edge("an index that does not follow", SHARD, "super->tenant = kNoOwner;\n  reindex(super);",
          "super->tenant = kNoOwner;", POOL),

@@ -71,7 +71,7 @@ void grow() {
     const SuperSlabRange range = g_small->commit_next();
     if (range.count == 0) fail("refused");
     for (uint32_t i = 0; i < range.count; ++i) {
-      range.first[i].open(test::ForgedKey(), range.base + i * kSuperSlabBytes.count());
+      range.first[i].open(test::ForgedKey(), range.base + i * kSuperSlabBytes.count(), 0);
     }
     set_hint(range.base);
   }
