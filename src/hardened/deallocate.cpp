@@ -98,8 +98,8 @@ void deallocate_in_slab(const Reservation& home, uint32_t tag, void* block, Clai
   const Place place = place_of(home, home.offset_of(address), c);
   const BlockRecord record = require_sound(place, home.offset_of(address), claim);
   const bool zeroes = place.bytes <= config().zero_freed_bytes || c.count() < kTinyClasses;
-  if (zeroes) memset(block, 0, place.bytes - kCanaryBytes);
   store_record(place, record.with(zeroes ? BlockState::kFreedZeroed : BlockState::kFreed));
+  if (zeroes) memset(block, 0, place.bytes - kCanaryBytes);
   is_large(c) ? heap::deallocate_slow(block) : recycle(c, block);
 }
 

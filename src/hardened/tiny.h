@@ -97,8 +97,9 @@ template <class Pass>
   if (size != kAnySize && size != record.size()) [[unlikely]] return false;
   if (!canaries_are_sound(place.block, record.size(), place.bytes)) [[unlikely]] return false;
   if (!front_is_sound(place.block, offset)) [[unlikely]] return false;
-  Pass::clear(place.block, place.bytes);
+  // In this order: another free of the block meanwhile is a double free, and says so.
   store_record(place, record.with(BlockState::kFreedZeroed));
+  Pass::clear(place.block, place.bytes);
   void* leaving;
   {
     const Inside inside;

@@ -68,7 +68,7 @@ struct Windows {
 [[gnu::always_inline]] inline bool reads_as_zero_wide(uintptr_t block, size_t bytes) {
   bool zero;
   if (bytes <= kWideHalf) {
-    asm("vmovdqu (%[at]), %%ymm0\n\t"
+    asm volatile("vmovdqu (%[at]), %%ymm0\n\t"
         "vmovdqu 32(%[at]), %%ymm1\n\t"
         "vpor 64(%[at]), %%ymm0, %%ymm0\n\t"
         "vpor 96(%[at]), %%ymm1, %%ymm1\n\t"
@@ -85,7 +85,7 @@ struct Windows {
     return zero;
   }
   const Windows windows = windows_of(block, bytes);
-  asm("vmovdqu 192(%[last]), %%ymm0\n\t"
+  asm volatile("vmovdqu 192(%[last]), %%ymm0\n\t"
       "vmovdqu 216(%[last]), %%ymm1\n\t"
       ".irp step, 0, 64, 128\n\t"
       "vpor \\step(%[last]), %%ymm0, %%ymm0\n\t"
