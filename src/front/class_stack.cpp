@@ -124,13 +124,44 @@ void ThreadCache::mend_slow(ClassIndex c) {
   put_blocks(blocks, count);
 }
 
-// The lower half of what nobody needed since the last tick goes home, and capacity follows.
-void ThreadCache::shrink(ClassIndex c) {
+void ThreadCache::shrink(ClassIndex c, uint32_t going) {
+  flush(c, depth(c) - going);
+  state_of(c).flushed = false;  // not because the stack was too small
+  lower_capacity(c);
+}
+
+// A pop since would have met the fence, and the second push the tripwire.
+bool ThreadCache::is_untouched(ClassIndex c) const {
+  return classes_[c.count()].fence == depth(c);
+}
+
+// At a tick, with a fence: the lower half of what nobody needed since the last one goes home, and capacity follows.
+// This may be a handler that interrupted a pop of this class, whose block would then go home as well, or move down
+// on the stack and be popped once more. So a stack that was touched since waits for its own slow path, where the
+// watch that follows makes the next pop or push come by.
+void ThreadCache::shrink_if_idle(ClassIndex c) {
   ClassState& state = state_of(c);
   const uint32_t idle = state.fence < state.low_water ? state.fence : state.low_water;
-  flush(c, depth(c) - (idle + 1) / 2);
-  state.flushed = false;  // not because the stack was too small
-  lower_capacity(c);
+  state.shrinks = false;
+  if (is_untouched(c)) {
+    shrink(c, (idle + 1) / 2);
+    state.low_water = static_cast<uint16_t>(depth(c));
+  } else {
+    state.shrinks = idle != 0;
+    state.low_water = static_cast<uint16_t>(idle);
+  }
+}
+
+// On a slow path of this class, with its fence lifted. No more than a flush moves.
+void ThreadCache::shrink_when_met(ClassIndex c) {
+  ClassState& state = state_of(c);
+  state.shrinks = false;
+  const uint32_t entries = depth(c);
+  uint32_t going = (state.low_water + 1u) / 2;
+  if (going > flush_size(c)) going = flush_size(c);
+  if (going > entries) going = entries;
+  shrink(c, going);
+  state.low_water = static_cast<uint16_t>(depth(c));
 }
 
 // By half, but to no less than every thread gets and than lies there.
@@ -160,7 +191,7 @@ void ThreadCache::watch(ClassIndex c, uint32_t half) {
     set_tripwire(c, entries + kPushInFlight);
     return;
   }
-  set_fence(c, half);
+  set_fence(c, half < entries ? half : entries);
   const uint32_t twice = half * 4 < kTripwireMin ? kTripwireMin : half * 4;
   if (twice >= entries + kPushInFlight) set_tripwire(c, twice);
 }

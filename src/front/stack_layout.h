@@ -70,4 +70,21 @@ constexpr uint32_t short_entries(ClassIndex c) { return stack_layout(c).short_en
 
 static_assert(kStackLayouts[0].long_bytes == 16 << 10);
 
+// Bytes of blocks a refill or a flush moves at most: beyond this the lock is amortised and memory is tied up.
+inline constexpr Bytes kBatchBytes = kib(64);
+// Nor does a flush move more blocks than this, each of which may lie in another slab: its thread waits.
+inline constexpr uint32_t kFlushedMax = 128;
+// But a pool visit for each large block would be no flush.
+inline constexpr uint32_t kFlushedMin = 4;
+
+inline uint32_t batch_by_bytes(ClassIndex c) {
+  return static_cast<uint32_t>(kBatchBytes.count() / block_bytes(c).count());
+}
+
+inline uint32_t flush_size(ClassIndex c) {
+  const uint32_t blocks = batch_by_bytes(c);
+  if (blocks < kFlushedMin) return kFlushedMin;
+  return blocks < kFlushedMax ? blocks : kFlushedMax;
+}
+
 }  // namespace hakmem

@@ -11,8 +11,6 @@ namespace hakmem {
 
 namespace {
 
-// Bytes of blocks a refill moves at most: beyond this the lock is amortised and memory is tied up.
-constexpr size_t kBatchBytes = size_t{64} << 10;
 // Refills without a flush between after which the program is seen to grow.
 constexpr uint8_t kGrowingRefills = 4;
 // Such a program's stacks become no deeper than this: it will not need what they could hold before it frees.
@@ -21,20 +19,9 @@ constexpr size_t kGrownBytes = size_t{512} << 10;
 constexpr uint32_t kDrainingCapacities = 2;
 
 uint32_t batch_size(ClassIndex c, uint32_t capacity) {
-  const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
+  const uint32_t by_bytes = batch_by_bytes(c);
   const uint32_t half = (capacity + 1) / 2;
   return half < by_bytes ? half : (by_bytes == 0 ? 1 : by_bytes);
-}
-
-// A flush moves no more either, for its thread waits; nor many blocks, each of which lies in another slab.
-constexpr uint32_t kFlushedMax = 128;
-// But a pool visit for each large block would be no flush.
-constexpr uint32_t kFlushedMin = 4;
-
-uint32_t flush_size(ClassIndex c) {
-  const uint32_t by_bytes = static_cast<uint32_t>(kBatchBytes / block_bytes(c).count());
-  if (by_bytes < kFlushedMin) return kFlushedMin;
-  return by_bytes < kFlushedMax ? by_bytes : kFlushedMax;
 }
 
 bool is_deep(ClassIndex c, uint32_t capacity) {
@@ -56,6 +43,7 @@ void* ThreadCache::allocate(ClassIndex c, bool* zero) {
   mend(c);
   const uint32_t fence = state_of(c).fence;
   lift_fence(c);
+  if (state_of(c).shrinks) [[unlikely]] shrink_when_met(c);
   void* block = pop(c);
   if (block == nullptr && inbox_.has_mail()) {
     receive();
@@ -181,6 +169,7 @@ void ThreadCache::put_on_stack(ClassIndex c, void* block) {
   mend(c);
   lift_fence(c);
   lift_tripwire(c);
+  if (state.shrinks) [[unlikely]] shrink_when_met(c);
   if (push(c, block)) return;
   // Twice what the stack holds, and no refill between: the program gives up what it has, and what stays on the
   // stack would pin the slabs it lies in.
@@ -209,6 +198,8 @@ void ThreadCache::flush(ClassIndex c, uint32_t keep) {
   void** first = state_of(c).bottom + 1;
   put_blocks(first, going);
   memmove(first, first + going, keep * sizeof(void*));
+  // No address is there twice, should an interrupted push raise the top again.
+  memset(first + keep, 0, going * sizeof(void*));
   note_flushed(c, keep);
 }
 

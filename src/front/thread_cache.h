@@ -208,6 +208,7 @@ class ThreadCache : public CacheFront {
     std::atomic<uint16_t> published_depth{0};
     bool flushed = false;        // since the last refill
     bool refilled = false;       // since the last tick
+    bool shrinks = false;        // when next met: the entries below low_water are idle
     uint8_t refills_in_row = 0;  // without a flush between
     uint16_t flushed_in_row = 0;  // blocks, without a refill between
   };
@@ -261,7 +262,10 @@ class ThreadCache : public CacheFront {
     if (depth(c) > room(c)) [[unlikely]] mend_slow(c);
   }
   void mend_slow(ClassIndex c);
-  void shrink(ClassIndex c);
+  void shrink(ClassIndex c, uint32_t going);
+  void shrink_if_idle(ClassIndex c);
+  void shrink_when_met(ClassIndex c);
+  bool is_untouched(ClassIndex c) const;
   void lower_capacity(ClassIndex c);
   void set_capacity(ClassIndex c, uint32_t capacity);
   // Entries that fit the place in use.

@@ -70,9 +70,12 @@ void ThreadCache::tick(Milliseconds now) {
     if (state.bottom != nullptr) {
       any = true;
       mend(c);
-      if (state.fence != 0) shrink(c);
+      if (state.fence != 0) {
+        shrink_if_idle(c);
+      } else {
+        state.low_water = static_cast<uint16_t>(depth(c));
+      }
       lift_fence(c);
-      state.low_water = static_cast<uint16_t>(depth(c));
       watch(c, 0);
       set_depth(c, depth(c));  // published
     }

@@ -4,6 +4,9 @@ from rows import CACHE, FRONT, HOLES, LINKS, LIST, LOCK, LOCK_CPP, OWN, REMOTE, 
 PROFILER = "profile/profiler.cpp"
 
 LOCKS = [
+    step("a stack in use shrinks at a tick", "front/class_stack.cpp", "return classes_[c.count()].fence == depth(c);",
+         "return static_cast<void>(c), true;", FRONT),
+    step("a flush leaves addresses behind", CACHE, "memset(first + keep, 0, going * sizeof(void*));", "", FRONT),
     step("a sleeping waiter is not woken", LOCK, "std::memory_order_release) & kContended) != 0) {",
          "std::memory_order_release) & kContended) == 1) {", SCHEDULE),
     step("a waiter does not say that it waits", LOCK_CPP, "my_mark() | kContended, std::memory_order_acquire",

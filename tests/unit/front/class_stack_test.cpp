@@ -223,6 +223,65 @@ TEST_F(ClassStack, ATopThatStayedBehindIsMended) {
   }
 }
 
+// As when attention is used up: the fence stands at the bottom, and there is no tripwire.
+void let_hits_pass(ThreadCache& cache, ClassIndex c) {
+  auto& state = class_state(cache, c);
+  if (state.fence != 0) state.bottom[state.fence] = state.fenced_block;
+  if (state.tripwire != 0) state.bottom[1 + state.tripwire] = nullptr;
+  state.tripwire = 0;
+  state.fence = 1;
+  state.fenced_block = state.bottom[1];
+  state.bottom[1] = nullptr;
+}
+
+// A handler of another size interrupted a pop or a push, and its slow path ticked: the deeper part of a stack that was
+// in use lately stays where it is, whatever the interrupted line stores.
+TEST_F(ClassStack, ATickInAHandlerGivesNothingOutTwice) {
+  for (const bool pushed : {false, true}) {
+    for (const uint32_t ticks_before : {0U, 1U, 3U}) {
+      Owned cache;
+      fill_to(*cache, kClass, kInitialCapacity - 1);
+      for (uint32_t i = 0; i < ticks_before; ++i) tick(*cache);
+      let_hits_pass(*cache, kClass);
+      void* freed = pushed ? get(*cache, kClass) : nullptr;
+      void** top = cache->tops[kClass.count()];
+      void* popped = pushed ? nullptr : top[-1];
+      ASSERT_TRUE(pushed || is_block(popped));
+      tick(*cache);
+      if (pushed) *top = freed;
+      cache->tops[kClass.count()] = pushed ? top + 1 : top - 1;
+      std::vector<void*> after = get_many(*cache, kClass, 200);
+      const std::set<void*> distinct(after.begin(), after.end());
+      EXPECT_EQ(distinct.size(), after.size()) << pushed << ticks_before;
+      EXPECT_FALSE(distinct.contains(popped)) << "it is the program's";
+      EXPECT_TRUE(!pushed || distinct.contains(freed));
+      put_all(*cache, after);
+      if (!pushed) put(*cache, popped);
+      cache->trim();
+      EXPECT_EQ(live(), 0U);
+    }
+  }
+}
+
+// The same between two ticks in which nobody touched the stack: half of it goes home, and the interrupted push puts
+// the top where it was.
+TEST_F(ClassStack, ATickInAHandlerLeavesNoAddressBehind) {
+  Owned cache;
+  fill_to(*cache, kClass, kInitialCapacity - 2);
+  bool zero = false;
+  void* freed = cache->borrow_block(kClass, &zero);
+  tick(*cache);
+  void** top = cache->tops[kClass.count()];
+  tick(*cache);
+  ASSERT_LT(cache->tops[kClass.count()], top) << "half of it went home";
+  const uint64_t on_stack = depth_of(*cache, kClass);
+  *top = freed;
+  cache->tops[kClass.count()] = top + 1;
+  cache->trim();  // puts each address on the stack into a bitmap, and would report one that is there twice
+  EXPECT_LE(live(), on_stack);
+  forgive(live());
+}
+
 // A handler met the fence and set the tripwire where the interrupted push was about to write: the push
 // then stores its block over the wall.
 TEST_F(ClassStack, ABlockInPlaceOfATripwireStays) {
