@@ -201,9 +201,10 @@ class SharedPool {
   PoolShard shards_[kShards];
   // Below: under grow_lock_.
   SuperSlabRange fresh_;  // committed, never opened
-  std::atomic<bool> has_fresh_{false};  // relaxed for others, as a hint
   Counter grows_;
   Counter shared_fails_;
+  // relaxed: a statistic, counted without the lock.
+  std::atomic<uint64_t> misses_{0};
   // Below: under purge_lock_.
   Decay decay_;
   // A refused purge (locked memory) would be refused again: not retried before this time.
@@ -212,11 +213,10 @@ class SharedPool {
   Counter purged_slots_;
   Counter purge_refusals_;
   Counter decays_;
-  // relaxed: hints.
-  std::atomic<bool> notice_{false};
+  // relaxed: hints. A line of their own: every release reads them.
+  alignas(64) std::atomic<bool> notice_{false};
   std::atomic<bool> surplus_seen_{false};  // the last look found more EMPTY slots than may stay
-  // relaxed: a statistic.
-  std::atomic<uint64_t> misses_{0};
+  std::atomic<bool> has_fresh_{false};     // written under grow_lock_
   // sync: decay turn. Only one thread purges at a time; relaxed because the lock orders the data.
   std::atomic<uint64_t> next_decay_ms_{0};
 };
