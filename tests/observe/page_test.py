@@ -7,6 +7,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import unittest
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from puppet import FOLDER, PYTHON, Command, Puppet  # noqa: E402
 
 ARGUMENTS = argparse.Namespace()
 SEQUENCE, REQUEST, ANSWERED = 40, 48, 56
+REFRESH, PURGE, PROFILE, NO_PROFILE, LATENCY = 1, 2, 4, 8, 16
 
 
 def word(path, offset):
@@ -149,6 +151,71 @@ class PageTest(unittest.TestCase):
                 ["unshare", "-m", "sh", "-c", f"{preparation} && LD_PRELOAD=$1 PYTHONMALLOC=malloc exec {PYTHON} -c \"$2\"",
                  "sh", ARGUMENTS.library, inner], capture_output=True, text=True)
             self.assertEqual((result.returncode, result.stdout.strip(), result.stderr), (0, expected, ""))
+
+
+class RequestWordTest(unittest.TestCase):
+    """Several commands write one word: none of them loses what another has asked for."""
+
+    def setUp(self):
+        self.puppet = Puppet(ARGUMENTS.library).show()
+        self.addCleanup(self.puppet.__exit__)
+        self.page = self.puppet.page()
+
+    def argument(self):
+        return struct.unpack("<I", self.page.read_bytes()[28:32])[0]
+
+    def asked(self):
+        return word(self.page, REQUEST) % 256
+
+    def refused(self, *arguments):
+        self.assertNotEqual(HAKMEM(*arguments).returncode, 0, arguments)
+
+    def test_a_refresh_writes_nothing_while_another_request_waits(self):
+        self.refused("stat", self.puppet.pid, "--latency", "7")
+        self.assertEqual((self.asked(), self.argument()), (LATENCY, 7000))
+        before = word(self.page, REQUEST)
+        self.assertFalse(HAKMEM.json("stat", self.puppet.pid)["answered"])
+        self.assertEqual((word(self.page, REQUEST), self.argument()), (before, 7000))
+
+    def test_other_requests_are_asked_for_together(self):
+        self.refused("stat", self.puppet.pid, "--latency", "7")
+        self.refused("purge", self.puppet.pid, "--wait", "10")
+        self.assertEqual((self.asked(), self.argument()), (LATENCY | PURGE, 7000))
+        # A profile has an argument of its own, and purging has none.
+        self.refused("profile", self.puppet.pid, "-d", "0", "--rate", "65536")
+        self.assertEqual((self.asked(), self.argument()), (PROFILE | PURGE, 65536))
+        self.puppet.tell("churn_for(0.5)")
+        self.puppet.send("churn_for(0.5)")
+        stat = HAKMEM.json("stat", self.puppet.pid)
+        self.puppet.receive()
+        self.assertEqual(stat["totals"]["profile_rate"], 65536)
+        self.assertIn("requested_purge", [event["kind"] for event in stat["events"]])
+
+    def test_what_others_overwrite_is_asked_for_again(self):
+        """As commands of before did it: a refresh in place of whatever was there."""
+        ended = threading.Event()
+
+        def overwrite():
+            with open(self.page, "r+b", buffering=0) as file:
+                while not ended.wait(0.02):
+                    number = word(self.page, REQUEST) // 256 + 1
+                    os.pwrite(file.fileno(), struct.pack("<Q", number * 256 + REFRESH), REQUEST)
+
+        thread = threading.Thread(target=overwrite)
+        self.puppet.tell("import threading; stop = []; work = threading.Thread(target=churn, args=(lambda: stop, 100)); work.start()")
+        thread.start()
+        try:
+            for _ in range(3):
+                result = HAKMEM("profile", self.puppet.pid, "-d", "100ms", "--rate", "65536")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertEqual(HAKMEM.json("stat", self.puppet.pid)["totals"]["profile_rate"], 0)
+            causes = HAKMEM.json("stat", self.puppet.pid, "--latency", "1")["latency"]["causes"]
+            self.assertGreater({cause["cause"]: cause["count"] for cause in causes}["refill"], 0)
+            self.assertEqual(HAKMEM("purge", self.puppet.pid, "--wait", "5000").returncode, 0)
+        finally:
+            ended.set()
+            thread.join()
+        self.puppet.tell("stop.append(1); work.join()")
 
 
 if __name__ == "__main__":

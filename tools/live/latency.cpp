@@ -77,7 +77,7 @@ LatencyFigures watch_latency(int pid, double seconds) {
   if (first.table("latency").columns.empty()) {
     throw Failure(kExitUnsupported, "process {} has a library that does not time its slow paths; restart it with this one", pid);
   }
-  if (!was_answered(first)) {
+  if (!first.answered) {
     throw Failure(kExitFinding, "process {} has not passed a slow path for {} s: there is nothing to time", pid,
                   kAnswerMs / 1000);
   }

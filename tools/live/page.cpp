@@ -118,6 +118,79 @@ std::uint64_t bits_of(Request request) {
   }
 }
 
+constexpr std::uint64_t kRequestBits = 255;
+// They take the argument, or undo each other: one of them at a time.
+constexpr std::uint64_t kAloneBits = kRequestProfile | kRequestNoProfile | kRequestLatency;
+
+// What one caller asks for, in a page that others write to. There is no exchange between processes that only write a
+// file: a word that was overwritten is seen as such, and written again.
+class RequestWord {
+ public:
+  RequestWord(int file, const std::string& path, std::uint64_t bits, std::uint32_t argument)
+      : file_(file), path_(path), bits_(bits), argument_(argument) {}
+
+  // One look. True: it was answered. `insists`: what bars it is not waited for any longer.
+  bool ask(bool insists) {
+    const auto answered = read<std::uint64_t>(offsetof(PageHeader, answered));
+    const auto request = read<std::uint64_t>(offsetof(PageHeader, request));
+    if (word_ && is_reached(answered)) {
+      if (serves(answered)) return true;
+      word_.reset();  // another's took its place
+    }
+    if (!is_asked(request, answered)) write(request, request == answered ? 0 : request & kRequestBits, insists);
+    return false;
+  }
+
+ private:
+  template <typename T>
+  T read(std::size_t offset) const {
+    T value{};
+    if (pread(file_, &value, sizeof(value), static_cast<off_t>(offset)) != sizeof(value)) refused();
+    return value;
+  }
+
+  template <typename T>
+  void put(const T& value, std::size_t offset) const {
+    if (pwrite(file_, &value, sizeof(value), static_cast<off_t>(offset)) != sizeof(value)) refused();
+  }
+
+  [[noreturn]] void refused() const {
+    throw Failure(kExitPermission, "{} cannot be written: {}", path_, std::strerror(errno));
+  }
+
+  bool takes_argument() const { return (bits_ & (kRequestProfile | kRequestLatency)) != 0; }
+  // Any answer is a fresh page.
+  bool serves(std::uint64_t word) const { return bits_ == kRequestRefresh || (word & bits_) == bits_; }
+  // Numbers wrap, as a page may hold anything.
+  bool is_reached(std::uint64_t answered) const {
+    return static_cast<std::int64_t>((answered | kRequestBits) - (*word_ & ~kRequestBits)) >= 0;
+  }
+
+  // By the word that stands, whoever wrote it.
+  bool is_asked(std::uint64_t request, std::uint64_t answered) {
+    if (request == answered || !serves(request)) return false;
+    if (takes_argument() && read<std::uint32_t>(offsetof(PageHeader, argument)) != argument_) return false;
+    word_ = request;
+    return true;
+  }
+
+  void write(std::uint64_t request, std::uint64_t pending, bool insists) {
+    if ((bits_ & kAloneBits) != 0) {
+      if ((pending & kAloneBits) != 0 && !insists) return;
+      pending &= ~kAloneBits;
+    }
+    if (takes_argument()) put(argument_, offsetof(PageHeader, argument));
+    word_ = (request / 256 + 1) * 256 + (pending | bits_);
+    put(*word_, offsetof(PageHeader, request));
+  }
+
+  const int file_;
+  const std::string& path_;
+  const std::uint64_t bits_;
+  const std::uint32_t argument_;
+  std::optional<std::uint64_t> word_;  // whose answer is this one's
+};
+
 bool is_name(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -193,8 +266,8 @@ void decode(const std::string& bytes, const ProcessInfo& process, StatsPage* pag
   Table* current = nullptr;
   for (std::string line; std::getline(lines, line);) parse_line(page, line, &current);
   for (auto& [name, table] : page->tables) fill_table(*page, bytes, &table);
-  page->request = word_at<std::uint64_t>(bytes, offsetof(PageHeader, request));
-  page->answered = word_at<std::uint64_t>(bytes, offsetof(PageHeader, answered));
+  page->answered = word_at<std::uint64_t>(bytes, offsetof(PageHeader, request)) ==
+                   word_at<std::uint64_t>(bytes, offsetof(PageHeader, answered));
   for (const char* name : {"totals", "classes", "events", "options", "layout"}) {
     if (page->tables.count(name) == 0 || page->tables[name].rows == 0) damaged(*page, name);
   }
@@ -297,30 +370,27 @@ std::string mapped_library(const std::vector<Mapping>& mappings) {
 
 StatsPage read_page(int pid) { return read_page_of(read_process(pid), page_of(pid)); }
 
-bool was_answered(const StatsPage& page) { return page.request == page.answered; }
-
 StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t argument) {
   const ProcessInfo process = read_process(pid);
   const PageFile file = page_of(pid);
-  StatsPage page = read_page_of(process, file);  // nothing is written to what is no page
+  const StatsPage before = read_page_of(process, file);  // nothing is written to what is no page
   const Descriptor opened(open_page(pid, file, O_RDWR));
   struct stat status {};
   if (fstat(opened, &status) != 0 || (status.st_uid != process.uid && status.st_uid != 0)) {
-    throw Failure(kExitPermission, "{} belongs to another user than process {}: nothing is asked of it", page.path,
+    throw Failure(kExitPermission, "{} belongs to another user than process {}: nothing is asked of it", before.path,
                   pid);
   }
-  const std::uint64_t word = (page.request / 256 + 1) * 256 + bits_of(request);
-  if (pwrite(opened, &argument, sizeof(argument), offsetof(PageHeader, argument)) != sizeof(argument) ||
-      pwrite(opened, &word, sizeof(word), offsetof(PageHeader, request)) != sizeof(word)) {
-    throw Failure(kExitPermission, "{} cannot be written: {}", page.path, std::strerror(errno));
-  }
-  const std::uint64_t deadline = monotonic_ms() + wait_ms;
-  std::uint64_t answered = 0;
-  while (answered != word && monotonic_ms() < deadline) {
+  RequestWord word(opened, before.path, bits_of(request), argument);
+  const std::uint64_t begin = monotonic_ms();
+  bool answered = word.ask(false);
+  for (std::uint64_t now = begin; !answered && now < begin + wait_ms; now = monotonic_ms()) {
     poll(nullptr, 0, 2);
-    if (pread(opened, &answered, sizeof(answered), offsetof(PageHeader, answered)) != sizeof(answered)) break;
+    answered = word.ask(now >= begin + wait_ms / 2);
   }
-  return read_page_of(process, file);
+  if (!answered) answered = word.ask(true);  // it stands, for when the process answers
+  StatsPage page = read_page_of(process, file);
+  page.answered = answered;
+  return page;
 }
 
 }  // namespace hakmem::tools

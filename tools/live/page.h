@@ -46,8 +46,7 @@ struct EventKind {
 struct StatsPage {
   std::string path;
   std::uint64_t age_ms = 0;
-  std::uint64_t request = 0;
-  std::uint64_t answered = 0;
+  bool answered = true;  // as was asked; of a page that was only read: nothing is asked now
   std::map<std::string, Table> tables;
   std::map<std::uint64_t, EventKind> events;
 
@@ -75,9 +74,11 @@ std::string mapped_library(const std::vector<Mapping>& mappings);
 StatsPage read_page(int pid);
 
 enum class Request { kRefresh, kPurge, kProfile, kNoProfile, kLatency };
-// Asks for a fresh page, and waits until it is there or `wait_ms` are over. Returns the page as it is then.
+// Asks for a fresh page, and waits until it is there or `wait_ms` are over. Returns the page as it is then; it
+// is `answered` when this request was, whatever others ask meanwhile. What another command has asked for and not got
+// yet is kept: a refresh waits for its answer, the others ask for both; only a profile's beginning, its end and a
+// watch, which have one argument among them, take the place of each other, when half of the time is over in vain.
 // `argument`: of kProfile the bytes between two samples, 0 for the process's own choice; of kLatency milliseconds.
 StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t argument = 0);
-bool was_answered(const StatsPage& page);
 
 }  // namespace hakmem::tools

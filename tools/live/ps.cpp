@@ -162,7 +162,7 @@ int ps(bool json) {
 int purge(int pid, unsigned wait_ms) {
   const StatsPage before = read_page(pid);
   const StatsPage after = ask_page(pid, Request::kPurge, wait_ms);
-  if (!was_answered(after)) {
+  if (!after.answered) {
     fmt::print("process {} has been asked; it has not allocated since, and will answer when it does\n", pid);
     return kExitFinding;
   }

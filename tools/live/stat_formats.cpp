@@ -144,7 +144,7 @@ Json stat_json(const Reading& reading) {
   out["pid"] = reading.process.pid;
   out["name"] = reading.process.name;
   out["age_ms"] = page.age_ms;
-  out["answered"] = was_answered(page);
+  out["answered"] = page.answered;
   out["rss_bytes"] = reading.ledger.rss;
   for (const LedgerRow& row : reading.ledger.rows) {
     out["ledger"].push_back(Json{{"id", row.id}, {"label", row.label}, {"bytes", row.bytes}});

@@ -24,6 +24,10 @@ using Clock = std::chrono::steady_clock;
 
 // A busy process answers within a tick or two; an idle one does not answer.
 constexpr unsigned kAnswerMs = 3000;
+// A process shall not stay profiled because others asked for something at the same time. Of one that has become
+// idle the request stands.
+constexpr int kEndTurns = 3;
+constexpr unsigned kEndMs = 1000;
 
 volatile std::sig_atomic_t g_interrupted = 0;
 
@@ -81,7 +85,8 @@ void write_output(const std::string& output, const std::string& bytes) {
   if (!file) throw Failure(kExitPermission, "{} cannot be written: {}", output, std::strerror(errno));
 }
 
-Session::Session(int pid, std::uint32_t rate, const std::string& duration) : pid_(pid) {
+// By way of another constructor, so that what was begun is ended also when something is refused here.
+Session::Session(int pid, std::uint32_t rate, const std::string& duration) : Session(pid) {
   const StatsPage page = read_page(pid);
   const bool was_on = page.total("profile_rate") != 0;
   seconds_ = duration.empty() ? (was_on ? 0 : 30) : seconds_of(duration);
@@ -99,7 +104,10 @@ Session::Session(int pid, std::uint32_t rate, const std::string& duration) : pid
 Session::~Session() {
   if (!began_) return;
   try {
-    ask_page(pid_, Request::kNoProfile, 1000);
+    for (int turn = 0; turn < kEndTurns; ++turn) {
+      const StatsPage page = ask_page(pid_, Request::kNoProfile, kEndMs);
+      if (page.answered && page.total("profile_rate") == 0) return;
+    }
   } catch (const Failure&) {
     // It has ended meanwhile.
   }
@@ -107,7 +115,7 @@ Session::~Session() {
 
 void Session::begin(std::uint32_t rate) {
   const StatsPage page = ask_page(pid_, Request::kProfile, kAnswerMs, rate);
-  if (!was_answered(page)) {
+  if (!page.answered) {
     throw Failure(kExitFinding, "process {} did not answer: it does not allocate now; the request stands, and the"
                   " profile begins when it does", pid_);
   }

@@ -41,6 +41,7 @@ class Session {
   bool began() const { return began_; }
 
  private:
+  explicit Session(int pid) : pid_(pid) {}
   void begin(std::uint32_t rate);
 
   const int pid_;
