@@ -193,6 +193,8 @@ void answer_profile(const PageHeader& header, uint64_t request) {
 
 // It ends by itself, so that nobody has to live to end it; without slow paths there is nothing to end.
 void StatsPage::answer_latency(const PageHeader& header, uint64_t request, uint64_t now) {
+  // A watch whose end no write has come by is over: the next one begins with a longest of its own.
+  if (now >= latency_until_ms_) os::watch_latency(false);
   if ((request & kRequestLatency) != 0) {
     // relaxed: as for a profile.
     const uint64_t wanted = header.argument.load(std::memory_order_relaxed);

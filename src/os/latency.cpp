@@ -17,8 +17,11 @@ Latency& latency(Cause cause) { return g_latencies[static_cast<uint32_t>(cause)]
 const Latency& latency_of(Cause cause) { return latency(cause); }
 
 void watch_latency(bool on) {
-  // relaxed: the figures of the first slow paths may come from before.
-  if (g_latency_watched.exchange(on, std::memory_order_relaxed) || !on) return;
+  // relaxed: the figures of the first slow paths may come from before. Read first: each slow path of every thread
+  // reads that line, which a store takes from them, and this is called with each write of the page.
+  if (g_latency_watch.on.load(std::memory_order_relaxed) == on) return;
+  g_latency_watch.on.store(on, std::memory_order_relaxed);
+  if (!on) return;
   for (Latency& one : g_latencies) one.longest_ns.store(0, std::memory_order_relaxed);
 }
 

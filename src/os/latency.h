@@ -46,10 +46,15 @@ struct Latency {
   std::atomic<uint64_t> longest_ns;
 };
 
-// sync: none. A slow path that sees it late is timed, or not.
-inline constinit std::atomic<bool> g_latency_watched{false};
+// A cache line of its own: each slow path reads it, and nearly nobody writes it.
+struct alignas(64) LatencyWatch {
+  // sync: none. A slow path that sees it late is timed, or not.
+  std::atomic<bool> on{false};
+};
+inline constinit LatencyWatch g_latency_watch;
 
 const Latency& latency_of(Cause cause);
+// By one thread at a time.
 void watch_latency(bool on);
 
 uint64_t latency_clock_ns();
@@ -60,7 +65,7 @@ class Stopwatch {
  public:
   explicit Stopwatch(Cause cause) : cause_(cause) {
     // relaxed: see there.
-    if (g_latency_watched.load(std::memory_order_relaxed)) [[unlikely]] begin_ns_ = latency_clock_ns();
+    if (g_latency_watch.on.load(std::memory_order_relaxed)) [[unlikely]] begin_ns_ = latency_clock_ns();
   }
   ~Stopwatch() {
     if (begin_ns_ != 0) [[unlikely]] note_latency(cause_, begin_ns_);
@@ -83,7 +88,7 @@ template <typename Call>
 template <typename Call>
 [[gnu::always_inline]] inline auto timed(Cause cause, Call call) {
   // relaxed: as in a Stopwatch.
-  if (g_latency_watched.load(std::memory_order_relaxed)) [[unlikely]] return timed_slow(cause, call);
+  if (g_latency_watch.on.load(std::memory_order_relaxed)) [[unlikely]] return timed_slow(cause, call);
   return call();
 }
 

@@ -190,7 +190,7 @@ class StatTest(LiveTest):
         self.assertNotIn("latency", self.json_of_busy(puppet, "stat", puppet.pid))
         before = self.json_of_busy(puppet, "stat", puppet.pid)["counters"]
         stat = json.loads(self.timed(puppet, "--json"))
-        self.assertEqual(stat["latency"]["seconds"], 1)
+        self.assertEqual((stat["latency"]["seconds"], stat["latency"]["answered"]), (1, True))
         causes = {cause["cause"]: cause for cause in stat["latency"]["causes"]}
         for cause in causes.values():
             self.assertEqual(sum(bucket["count"] for bucket in cause["buckets"]), cause["count"])
@@ -219,6 +219,59 @@ class StatTest(LiveTest):
         if shutil.which("promtool") is not None:
             judged = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
             self.assertEqual((judged.returncode, judged.stdout, judged.stderr), (0, "", ""))
+
+    # A watch of 0.3 s, in which the process passes the slow path of one huge block. Then it does `after`.
+    def watched_huge_block(self, after):
+        puppet = self.puppet().show()
+        puppet.tell("churn_for(0.3)")
+        with open(puppet.page(), "r+b", buffering=0) as page:
+            os.pwrite(page.fileno(), struct.pack("<I", 300), 28)
+            os.pwrite(page.fileno(), struct.pack("<Q", 0x110), 48)
+        self.assertEqual(puppet.tell(f"out = churn(lambda: open('{puppet.page()}', 'rb').read(64)[56] & 16);"
+                                     f" b = bytearray(5000000); {after}"), "True")
+        return puppet
+
+    def test_figures_since_the_start_are_of_all_watches(self):
+        puppet = self.watched_huge_block("churn_for(0.6)")
+        puppet.tell("import threading; stop = []; work = threading.Thread(target=churn, args=(lambda: stop, 100)); work.start()")
+        count = lambda text: int(re.search(r'^hakmem_slow_path_seconds_count\{.*cause="huge_map"\} (\d+)$', text, re.M).group(1))  # noqa: E731
+        # The second watch has no huge block, and so no longest of one.
+        self.assertEqual(count(self.hakmem("stat", puppet.pid, "--latency", "0.2", "--openmetrics").stdout), 1)
+        latency = self.hakmem.json("stat", puppet.pid)["latency"]
+        puppet.tell("stop.append(1); work.join()")
+        self.assertEqual(latency["seconds"], 0)
+        self.assertEqual([cause["count"] for cause in latency["causes"] if cause["cause"] == "huge_map"], [1])
+        for cause in latency["causes"]:
+            self.assertNotIn("longest_ns", cause)
+            self.assertEqual(cause["p50_ns"] > 0, cause["count"] > 0, cause)
+
+    def test_a_watch_that_ended_while_the_process_was_idle_is_over(self):
+        puppet = self.watched_huge_block("")
+        end = time.monotonic() + 0.4
+        while time.monotonic() < end:
+            pass
+        command = subprocess.Popen([ARGUMENTS.command, "stat", str(puppet.pid), "--latency", "0.2", "--json"],
+                                   stdout=subprocess.PIPE, text=True)
+        # No write of the page comes between: the process goes on when it has been asked.
+        while command.poll() is None and puppet.page().read_bytes()[48:56] == struct.pack("<Q", 0x110):
+            pass
+        puppet.send("churn_for(2)")
+        causes = json.loads(command.communicate(timeout=60)[0])["latency"]["causes"]
+        puppet.receive()
+        self.assertEqual([(c["count"], c["longest_ns"]) for c in causes if c["cause"] == "huge_map"], [(0, 0)])
+
+    def test_it_says_when_the_process_did_not_answer_at_the_end(self):
+        for options in ([], ["--json"]):
+            puppet = self.puppet().show()
+            puppet.send(f"churn(lambda: open('{puppet.page()}', 'rb').read(64)[56] & 16); out = 'asked'")
+            result = self.hakmem("stat", puppet.pid, "--latency", "0.1", *options)
+            self.assertEqual((result.returncode, puppet.receive()), (FINE, "asked"), result.stderr)
+            if options:
+                self.assertEqual([json.loads(result.stdout)["latency"]["answered"]], [False])
+            else:
+                self.assertIn("the process has not answered since", result.stdout)
+                self.assertIn("no slow path was passed", result.stdout)
+                self.assertNotIn("p99", result.stdout)
 
     def test_a_process_without_slow_paths_is_not_timed(self):
         result = self.hakmem("stat", self.puppet().show().pid, "--latency", "1")

@@ -39,9 +39,9 @@ std::uint64_t LatencyFigures::quantile_ns(const LatencyRow& row, double share) c
   std::uint64_t below = 0;
   for (std::size_t i = 0; i < row.counts.size(); ++i) {
     below += row.counts[i];
-    if (below >= wanted) return std::min(below_ns[i], row.longest_ns);
+    if (below >= wanted) return of_watch ? std::min(below_ns[i], row.longest_ns) : below_ns[i];
   }
-  return row.longest_ns;
+  return UINT64_MAX;
 }
 
 LatencyFigures read_latency(const StatsPage& page) {
@@ -68,6 +68,7 @@ LatencyFigures since(LatencyFigures now, const LatencyFigures& before) {
       }
     }
   }
+  now.of_watch = true;
   return now;
 }
 
@@ -82,10 +83,16 @@ LatencyFigures watch_latency(int pid, double seconds) {
                   kAnswerMs / 1000);
   }
   poll(nullptr, 0, static_cast<int>(milliseconds));
-  return since(read_latency(ask_page(pid, Request::kRefresh, kAnswerMs)), read_latency(first));
+  const StatsPage last = ask_page(pid, Request::kRefresh, kAnswerMs);
+  LatencyFigures figures = since(read_latency(last), read_latency(first));
+  figures.answered = last.answered;
+  return figures;
 }
 
 std::string latency_text(const LatencyFigures& figures, double seconds) {
+  const std::string late = figures.answered ? "" : "the process has not answered since: slow paths it passed after its figures"
+                                                   " were written are not here\n";
+  if (!figures.any()) return fmt::format("slow paths of {:g} s by cause: no slow path was passed\n", seconds) + late;
   std::string text = fmt::format("slow paths of {:g} s by cause; a time includes what it calls: a refill that of its acquire\n"
                                  "  cause           count         p50         p99     longest       total\n", seconds);
   for (const LatencyRow& row : figures.rows) {
@@ -94,7 +101,7 @@ std::string latency_text(const LatencyFigures& figures, double seconds) {
                         nanoseconds_text(figures.quantile_ns(row, 0.5)), nanoseconds_text(figures.quantile_ns(row, 0.99)),
                         nanoseconds_text(row.longest_ns), nanoseconds_text(row.total_ns), row.help);
   }
-  return text + "p50 and p99 are ends of buckets, of powers of two: the figure itself is above the half of it\n";
+  return text + "p50 and p99 are ends of buckets, of powers of two: the figure itself is above the half of it\n" + late;
 }
 
 }  // namespace hakmem::tools

@@ -88,7 +88,8 @@ void print_reading(const Options& options) {
   LatencyFigures latency;
   if (options.latency_s > 0) latency = watch_latency(options.pid, options.latency_s);
   Reading reading = take_reading(options.pid);
-  if (options.latency_s > 0) {
+  // A histogram of Prometheus never shrinks: it has all since the process began.
+  if (options.latency_s > 0 && !options.openmetrics) {
     reading.latency = std::move(latency);
     reading.latency_s = options.latency_s;
   }

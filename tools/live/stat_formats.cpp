@@ -119,16 +119,22 @@ void add_latency(Metrics* metrics, const LatencyFigures& figures) {
 }
 
 Json latency_json(const Reading& reading) {
-  Json out{{"seconds", reading.latency_s}, {"causes", Json::array()}};
-  for (const LatencyRow& row : reading.latency.rows) {
+  const LatencyFigures& figures = reading.latency;
+  Json out;
+  out["seconds"] = reading.latency_s;
+  if (figures.of_watch) out["answered"] = figures.answered;
+  out["causes"] = Json::array();
+  for (const LatencyRow& row : figures.rows) {
     Json one{{"cause", row.cause}, {"help", row.help}, {"count", row.count()}};
-    one["p50_ns"] = reading.latency.quantile_ns(row, 0.5);
-    one["p99_ns"] = reading.latency.quantile_ns(row, 0.99);
-    one["longest_ns"] = row.longest_ns;
+    for (const auto& [name, share] : {std::pair{"p50_ns", 0.5}, std::pair{"p99_ns", 0.99}}) {
+      const std::uint64_t bound = figures.quantile_ns(row, share);
+      one[name] = bound == UINT64_MAX ? Json() : Json(bound);  // the last bucket has no end
+    }
+    if (figures.of_watch) one["longest_ns"] = row.longest_ns;
     one["total_ns"] = row.total_ns;
     one["buckets"] = Json::array();
     for (std::size_t i = 0; i < row.counts.size(); ++i) {
-      if (row.counts[i] != 0) one["buckets"].push_back(Json{{"below_ns", reading.latency.below_ns[i]}, {"count", row.counts[i]}});
+      if (row.counts[i] != 0) one["buckets"].push_back(Json{{"below_ns", figures.below_ns[i]}, {"count", row.counts[i]}});
     }
     out["causes"].push_back(one);
   }
@@ -160,7 +166,7 @@ Json stat_json(const Reading& reading) {
   for (std::size_t row = 0; row < classes.rows; ++row) {
     if (classes.at(row, "slabs") != 0) out["classes"].push_back(table_json(classes, row));
   }
-  if (reading.latency.any()) out["latency"] = latency_json(reading);
+  if (reading.latency.any() || reading.latency.of_watch) out["latency"] = latency_json(reading);
   out["events"] = events_json(page);
   return out;
 }

@@ -12,7 +12,7 @@ uint64_t count_of(Cause cause) {
 }
 
 TEST(Latency, NothingIsTimedWhileNobodyWatches) {
-  ASSERT_FALSE(g_latency_watched.load());
+  ASSERT_FALSE(g_latency_watch.on.load());
   const uint64_t before = count_of(Cause::refill);
   { const Stopwatch stopwatch(Cause::refill); }
   EXPECT_EQ(count_of(Cause::refill), before);
