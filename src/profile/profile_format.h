@@ -21,6 +21,8 @@ inline constexpr uint32_t kProfileVersion = 1;
 inline constexpr char kProfileSuffix[] = ".profile";
 
 inline constexpr uint32_t kProfileDepthMax = 64;
+// Bytes between two samples, at least. A sampled block passes no slow path, and without those no request is answered.
+inline constexpr uint64_t kProfileRateMin = 4096;
 inline constexpr uint32_t kCountShift = 16;
 
 using ProfileWord = std::atomic<uint64_t>;

@@ -41,7 +41,8 @@ constinit Profiler g_profiler;
 
 void Profiler::start(Bytes rate) {
   if (kHardened || !os::kFindsCodeWithoutLock || os::is_secure_process()) return;
-  const uint64_t wanted = rate.count() != 0 ? rate.count() : config().profile_rate_bytes;
+  uint64_t wanted = rate.count() != 0 ? rate.count() : config().profile_rate_bytes;
+  if (wanted < kProfileRateMin) wanted = kProfileRateMin;
   os::LockGuard guard(lock_);
   if (rate_.load(std::memory_order_relaxed) != 0) return;
   rate_.store(wanted, std::memory_order_relaxed);

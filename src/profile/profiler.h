@@ -22,7 +22,7 @@ class Profiler {
  public:
   constexpr Profiler() = default;
 
-  // `rate` 0: the option's. Only what was off is started.
+  // `rate` 0: the option's; kProfileRateMin at least. Only what was off is started.
   void start(Bytes rate);
   // Makes the file now, and not with the first sample. False: another thread is at it, or there is none to be
   // had; the profile is then off.

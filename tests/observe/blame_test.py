@@ -140,7 +140,7 @@ class BlameTest(unittest.TestCase):
     def test_mistakes(self):
         puppet = Puppet(ARGUMENTS.library, HAKMEM_PROFILE="on", HAKMEM_PROFILE_RATE="4KiB").show()
         self.addCleanup(puppet.__exit__)
-        for status, arguments in [(2, ["-o", "x"]), (2, ["-d", "1s"]), (2, ["--rate", "4096"]), (2, ["--blame", "--rate", "0"]),
+        for status, arguments in [(2, ["-o", "x"]), (2, ["-d", "1s"]), (2, ["--rate", "4096"]), (2, ["--blame", "--rate", "4095"]),
                                   (2, ["--blame", "-d", "soon"]), (2, ["--blame", "--class", "1001"]),
                                   (4, ["--blame", "-o", "/nowhere/x"])]:
             result = self.hakmem("map", puppet.pid, *arguments)

@@ -229,7 +229,7 @@ class ProfileTest(unittest.TestCase):
         damaged = self.folder / "damaged.pb.gz"
         damaged.write_bytes(self.file.read_bytes()[:200])
         for status, arguments in [(2, []), (2, ["1", "--html", "--folded"]), (3, [2 ** 22 + 1]),
-                                  (2, ["1", "--rate", "0"]),
+                                  (2, ["1", "--rate", "0"]), (2, ["1", "--rate", "4095"]),
                                   (5, ["diff", damaged, self.file]), (3, ["diff", "/nowhere", self.file]),
                                   (4, ["diff", self.file, self.file, "-o", "/nowhere/x"])]:
             result = self.command("profile", *arguments)

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "failure.h"
 #include "heap_map.h"
+#include "profile/profile_format.h"
 #include "text.h"
 
 namespace hakmem::tools {
@@ -192,7 +193,7 @@ void declare_map(CLI::App* app, Action* action) {
                       "how long to profile, as 30s (default); of a process that is profiled already: 0, what there is")
       ->needs(blame);
   command->add_option("--rate", options->rate, "bytes between two samples, in the mean (default: 524288)")
-      ->check(CLI::Range(1u, 1u << 30))
+      ->check(CLI::Range(static_cast<unsigned>(kProfileRateMin), 1u << 30))
       ->needs(blame);
   command->add_option("-o,--output", options->output, "a pprof profile of what is pinned, - for stdout")->needs(blame);
   command->footer("Example:\n  hakmem map 4121 --blame -d 60s -o waste.pb.gz && go tool pprof -top waste.pb.gz\n\n"

@@ -18,6 +18,7 @@
 #include "../live/page.h"
 #include "../live/text.h"
 #include "pprof.h"
+#include "profile/profile_format.h"
 #include "raw.h"
 #include "session.h"
 #include "text_formats.h"
@@ -159,7 +160,7 @@ void declare_profile(CLI::App* app, Action* action) {
   command->add_option("-d,--duration", options->duration,
                       "how long, as 30s (default); of a process that is profiled already: 0, what there is");
   command->add_option("--rate", options->rate, "bytes between two samples, in the mean (default: 524288)")
-      ->check(CLI::Range(1u, 1u << 30));
+      ->check(CLI::Range(static_cast<unsigned>(kProfileRateMin), 1u << 30));
   add_output(command, options.get());
   command->require_subcommand(0, 1);
   CLI::App* two = command->add_subcommand("diff", "What the second of two pprof files holds more than the first");

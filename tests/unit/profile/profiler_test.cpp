@@ -90,6 +90,12 @@ class ProfilerTest : public testing::Test {
   }
 };
 
+TEST_F(ProfilerTest, NoRateIsSoSmallThatSlowPathsFailToCome) {
+  profiler().stop();
+  profiler().start(Bytes(1));
+  EXPECT_EQ(profiler().rate(), Bytes(kProfileRateMin));
+}
+
 TEST_F(ProfilerTest, WhatIsFreedIsNotLive) {
   std::thread(work, 1, 0).join();
   const ProfileHeader* header = find_header();
