@@ -2,7 +2,9 @@
 """`hakmem map P --blame`: of a planted pinning pattern the call site comes out first, with what it pins."""
 import argparse
 import json
+import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -136,6 +138,20 @@ class BlameTest(unittest.TestCase):
         self.assertRegex(result.stdout, r"were allocated before the profile began \([\d.]+ MiB are in slabs older")
         self.assertNotIn("pinning_site", result.stdout)
         self.assertIsNone(program.poll())
+
+    def test_what_cannot_be_read_shows_before_the_profile(self):
+        puppet = Puppet(ARGUMENTS.library).show()
+        self.addCleanup(puppet.__exit__)
+        page = puppet.page().read_bytes()
+        text = page[64:].split(b"\0", 1)[0].decode()
+        offset = int(re.search(r"table layout (\d+) 1", text).group(1))
+        columns = re.findall(r"^column (\w+)", text[text.index("table layout"):], re.M)
+        with open(puppet.page(), "r+b") as file:
+            file.seek(offset + 8 * columns.index("reservation_array"))
+            file.write(struct.pack("<Q", 4096))
+        result = self.hakmem("map", puppet.pid, "--blame", "-d", "60s")
+        self.assertEqual(result.returncode, 5, result.stderr)  # an idle process would not answer
+        self.assertIn("are not where its page says", result.stderr)
 
     def test_mistakes(self):
         puppet = Puppet(ARGUMENTS.library, HAKMEM_PROFILE="on", HAKMEM_PROFILE_RATE="4KiB").show()

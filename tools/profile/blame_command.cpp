@@ -70,6 +70,10 @@ std::string to_json(const Blame& blame, const BlameOptions& options) {
 }
 
 Blame look(const BlameOptions& options) {
+  // What may not be read, or is another library's, shows before the profile and not after it.
+  const StatsPage before = read_page(options.pid);
+  read_heap_map(options.pid, before);
+  read_samples(options.pid, before);
   Session session(options.pid, options.rate, options.duration);
   session.wait();
   const StatsPage page = ask_page(options.pid, Request::kRefresh, 250);
