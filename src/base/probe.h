@@ -12,7 +12,7 @@
 
 // The form of the note: https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation. A reader compares the
 // base's place with that in the note, and so learns whether a file was moved after it was linked. "?": the note
-// goes when the linker drops the function.
+// goes when the linker drops the function. "R": only notes name the base, which is no reason for some linkers to keep it.
 #define HAKMEM_PROBE(name, a, b, c)                                                         \
   asm volatile(                                                                             \
       "990: nop\n"                                                                          \
@@ -28,7 +28,7 @@
       "994: .balign 4\n"                                                                    \
       ".popsection\n"                                                                       \
       ".ifndef _.stapsdt.base\n"                                                            \
-      ".pushsection .stapsdt.base,\"aG\",\"progbits\",.stapsdt.base,comdat\n"               \
+      ".pushsection .stapsdt.base,\"aGR\",\"progbits\",.stapsdt.base,comdat\n"              \
       ".weak _.stapsdt.base\n"                                                              \
       ".hidden _.stapsdt.base\n"                                                            \
       "_.stapsdt.base: .space 1\n"                                                          \

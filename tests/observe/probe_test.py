@@ -41,6 +41,22 @@ class ProbeTest(unittest.TestCase):
             code = output("objdump", "-d", f"--start-address={place}", f"--stop-address={place + 1}", ARGUMENTS.library)
             self.assertRegex(code, r"\tnop\s", probe)
 
+    def test_linkers_that_drop_sections_keep_the_base(self):
+        archive = ARGUMENTS.library.parent / "libhakmem.a"
+        if not archive.exists():
+            self.skipTest("the archive is not built")
+        with tempfile.TemporaryDirectory() as folder:
+            source, program = Path(folder) / "main.c", Path(folder) / "program"
+            source.write_text("#include <stdlib.h>\nint main(void) { free(malloc(1)); return 0; }\n")
+            for linker in ("bfd", "gold", "lld"):
+                if shutil.which(f"ld.{linker}") is None:
+                    continue
+                output("gcc", f"-fuse-ld={linker}", "-Wl,--gc-sections", source, archive, "-pthread", "-o", program)
+                bases = {int(base, 16) for base in re.findall(r"Base: 0x(\w+)", output("readelf", "-nW", program))}
+                section = re.search(r"\.stapsdt\.base\s+PROGBITS\s+(\w+)", output("readelf", "-SW", program))
+                self.assertIsNotNone(section, linker)
+                self.assertEqual(bases, {int(section.group(1), 16)}, linker)
+
     def test_gdb_stops_at_one_and_reads_its_values(self):
         if shutil.which("gdb") is None:
             self.skipTest("gdb is not there")
