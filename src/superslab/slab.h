@@ -50,7 +50,8 @@ struct alignas(64) Slab {
 };
 static_assert(sizeof(Slab) == 64);
 
-// Two years until it wraps, and finer than what is asked of it: how old a slab is, and which of two things came first.
+// 795 days until it wraps: a slab reads as that much younger then. Finer than what is asked of it: how old a slab is,
+// and which of two things came first.
 inline constexpr uint32_t kSlabClockMs = 16;
 inline uint32_t slab_clock(Milliseconds now) { return static_cast<uint32_t>(now.count() / kSlabClockMs); }
 

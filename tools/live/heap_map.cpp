@@ -119,9 +119,15 @@ class Reader {
 
 }  // namespace
 
+std::uint32_t HeapMap::steps_since(std::uint32_t then) const {
+  // A minute, by steps of 16 ms: what is noted while the map is read is younger than `now`.
+  constexpr std::uint32_t kYounger = 3750;
+  const std::uint32_t steps = now - then;
+  return steps > UINT32_MAX - kYounger ? 0 : steps;
+}
+
 std::uint64_t HeapMap::age_ms(const SlotView& slab) const {
-  const auto steps = static_cast<std::int32_t>(now - slab.born);
-  return steps < 0 ? 0 : static_cast<std::uint64_t>(steps) * clock_ms;
+  return std::uint64_t{steps_since(slab.born)} * clock_ms;
 }
 
 HeapMap read_heap_map(int pid, const StatsPage& page) {

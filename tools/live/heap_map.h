@@ -50,6 +50,8 @@ struct HeapMap {
   std::uint64_t clock_ms = 0;  // a step of the slab clock; 0: this library has none
   std::uint32_t now = 0;       // by it
 
+  // Up to the whole range of the clock; 0 of what is younger than `now`.
+  std::uint32_t steps_since(std::uint32_t then) const;
   // Since the slab was taken for its class; of those that read as younger than now, 0.
   std::uint64_t age_ms(const SlotView& slab) const;
 };

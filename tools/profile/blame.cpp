@@ -47,9 +47,10 @@ class Slabs {
 };
 
 // False when the block pins nothing. `own` is where it lies: it says the class.
-bool share_of(const SampledBlock& sample, const SlotView& own, const SlotView* place, std::uint64_t rate, Share* share) {
+bool share_of(const HeapMap& map, const SampledBlock& sample, const SlotView& own, const SlotView* place,
+              std::uint64_t rate, Share* share) {
   const bool is_there = place != nullptr && place->block_bytes == own.block_bytes && place->blocks == own.blocks &&
-                        static_cast<std::int32_t>(sample.since - place->born) >= 0;
+                        map.steps_since(place->born) >= map.steps_since(sample.since);
   const std::uint32_t taken = (is_there ? std::min(place->taken(), own.blocks - 1) : 0) + 1;
   if (!is_nearly_empty(taken, own.blocks)) return false;
   share->group = {own.block_bytes, taken == 1};
@@ -79,7 +80,7 @@ std::map<Group, double> pinned_of(const HeapMap& map, const std::set<std::uint32
       ++blame->slabs;
       blame->pinned_bytes += slot.free_bytes();
       blame->purged_bytes += std::min(slot.purged_bytes, slot.free_bytes());
-      if (static_cast<std::int32_t>(slot.born - begin) < 0) blame->older_bytes += slot.free_bytes();
+      if (map.steps_since(slot.born) > map.steps_since(begin)) blame->older_bytes += slot.free_bytes();
       groups[{slot.block_bytes, slot.taken() == 1}] += static_cast<double>(slot.free_bytes());
     }
   }
@@ -131,7 +132,8 @@ Blame blame_of(const HeapMap& map, const std::vector<SampledBlock>& samples, con
     Share share;
     if (sample.place == 0 || own == nullptr || own->blocks == 0) continue;
     if (only_class != 0 && own->block_bytes != only_class) continue;
-    if (!share_of(sample, *own, slabs.at(sample.place), static_cast<std::uint64_t>(profile.rate), &share)) continue;
+    const auto rate = static_cast<std::uint64_t>(profile.rate);
+    if (!share_of(map, sample, *own, slabs.at(sample.place), rate, &share)) continue;
     const auto exact = pinned.find(share.group);
     if (exact == pinned.end()) continue;
     ++blame.pinning;
