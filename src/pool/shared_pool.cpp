@@ -116,6 +116,7 @@ SharedPool::Acquired SharedPool::take_from_others(const PoolShard& home, const R
 }
 
 void SharedPool::detach(Slab* slab) {
+  if constexpr (kHardened) require_untouched(*slab);
   registry().set_tags(PoolKey(), slab->base, slab->slot_count(), kUnusedTag);
 }
 

@@ -2,8 +2,11 @@
 
 #include <string.h>
 
+#include "base/text.h"
 #include "os/process.h"
+#include "os/processor.h"
 #include "superslab/block_record.h"
+#include "superslab/misuse.h"
 #include "superslab/randomness.h"
 
 namespace hakmem {
@@ -32,7 +35,38 @@ void settle_word_before(uintptr_t base, const Reservation& home) {
                               __ATOMIC_RELAXED);
 }
 
+bool reads_as_zero(uintptr_t block, size_t bytes) {
+  const auto* pair = reinterpret_cast<const os::WordPair*>(block);
+  os::WordPair any{};
+  // The last word is none of the block's.
+  for (size_t i = 0; i < bytes / sizeof(os::WordPair) - 1; ++i) any |= pair[i];
+  return os::is_zero(any) && *reinterpret_cast<const uint64_t*>(block + bytes - 2 * kCanaryBytes) == 0;
+}
+
+[[noreturn]] void report_written(uintptr_t block) {
+  const auto* byte = reinterpret_cast<const unsigned char*>(block);
+  size_t at = 0;
+  while (byte[at] == 0) ++at;
+  LineWriter detail;
+  detail.append("written at byte ").append_decimal(at).append(" of a block at ").append_hex(block);
+  detail.append(" that was not in use, of a slab that goes back");
+  report_misuse(Misuse::kWriteAfterFree, byte + at, detail.view());
+}
+
 }  // namespace
+
+void require_untouched(const Slab& slab) {
+  const ClassIndex c = slab.class_index();
+  const Reservation& home = *registry().find(slab.base);
+  const size_t offset = home.offset_of(slab.base);
+  for (uint32_t i = 0; i < slab.blocks; ++i) {
+    const bool is_zeroed =
+        c.count() < kTinyClasses ||
+        BlockRecord(home.record_at(offset, i).load(std::memory_order_relaxed)).state() == BlockState::kFreedZeroed;
+    const uintptr_t block = slab.block_address(i);
+    if (is_zeroed && !reads_as_zero(block, block_bytes(c).count())) report_written(block);
+  }
+}
 
 void prepare_blocks(const Slab& slab, bool zero) {
   const ClassIndex c = slab.class_index();

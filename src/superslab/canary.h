@@ -48,6 +48,9 @@ inline bool end_word_is_sound(uintptr_t word, uint64_t canary) {
 }
 inline bool end_word_is_sound(uintptr_t word) { return end_word_is_sound(word, canary_at(word)); }
 
+// Every block of the slab is home: reports one that was zeroed when it was freed and was written since.
+void require_untouched(const Slab& slab);
+
 // What the contract says of a slab that nobody has had a block of; `zero`: it reads as zero.
 void prepare_blocks(const Slab& slab, bool zero);
 
