@@ -142,9 +142,10 @@ class ProfileTest(unittest.TestCase):
         self.assertAlmostEqual(allocated["churning_site"] / churned, 1, delta=0.05)
 
     def test_the_peak_has_what_was_live_then(self):
-        peak = Pprof(self.file).by_site("peak_space")
-        self.assertEqual(peak[0][0], "peaking_site")
-        self.assertGreater(dict(peak)["leaking_site"], LEAKED / 2)
+        peak = dict(Pprof(self.file).by_site("peak_space"))
+        # One thread's at least: two need not have been there at the same time.
+        self.assertGreater(peak["peaking_site"], 0.9 * 40_000 * 2000)
+        self.assertGreater(peak["leaking_site"], LEAKED / 2)
 
     def test_it_says_what_ran(self):
         profile = Pprof(self.file)
