@@ -24,6 +24,9 @@ ClassIndex class_number(uint32_t number) { return ClassIndex(number % kClasses);
 // One process has one pool: the model starts from what it finds, with nothing ACTIVE.
 class PoolModel {
  public:
+  // EMPTY slots: 16 MiB.
+  static constexpr size_t kMayStay = size_t{16} << 20 >> kSlotShift;
+
   PoolModel() {
     open_registry();
     learn_free_slots();
@@ -76,7 +79,15 @@ class PoolModel {
     put_block(*slab, 0);  // a large one may be held by the program
     for (uint32_t i = 0; i < slab->slots; ++i) slab[i].purged_pages = 1;  // as hole purges leave it
     pool().detach(slab);
+    const uint64_t purged = pool().stats().purged_slots;
+    const size_t before = empty_.size();
     pool().release(slab);
+    // More EMPTY slots than may stay: one SuperSlab's go back on the spot.
+    if (pool().stats().purged_slots != purged) {
+      learn_free_slots();
+      if (before < kMayStay) return "what may stay was purged";
+      if (before - empty_.size() != pool().stats().purged_slots - purged) return "a release lost slots";
+    }
     return check();
   }
 
