@@ -108,6 +108,20 @@ TEST_F(ShardsDeathTest, AHugeBlockTakesSlotsOfAnyShard) {
   });
 }
 
+// Each shard alone has no more EMPTY slots than it uses, or than always may stay.
+TEST_F(ShardsDeathTest, WhatAllOfThemKeepIsBoundedByWhatAllOfThemUse) {
+  alone([](SharedPool& pool) {
+    std::vector<Slab*> berts;
+    while (berts.size() < 600) berts.push_back(acquire(pool, kBert, 64));
+    leave_empty(pool, kAnna, 300, 0);
+    leave_empty(pool, OwnerId(3), 300, 0);
+    for (size_t i = 0; i < 250; ++i) release(pool, berts[i]);
+    const PoolStats stats = pool.stats();
+    EXPECT_EQ(stats.active_slots, 350U);
+    EXPECT_LE(stats.empty_slots, stats.active_slots + 2 * kSlotsPerSuperSlab);
+  });
+}
+
 TEST_F(ShardsDeathTest, APurgeComesToAllOfThem) {
   alone([](SharedPool& pool) {
     const size_t slots = class_info(class_of(300 << 10)).slots;
