@@ -55,7 +55,7 @@ void after_slow_path() {
   scavenger::start_if_wanted();
 }
 
-void* allocate_huge_uncounted(size_t size, size_t alignment, bool* zero) {
+void* allocate_huge_uncounted(size_t size, size_t alignment, HugeBlocks::Contents contents) {
   if (size > PTRDIFF_MAX) return nullptr;
   // Interrupted in the middle of the table: a handler gets nothing rather than a deadlock.
   if (huge_blocks().lock().held_by_me()) return nullptr;
@@ -65,7 +65,7 @@ void* allocate_huge_uncounted(size_t size, size_t alignment, bool* zero) {
   {
     const Inside inside;
     if (!in_handler) upkeep::relieve(Bytes(size));
-    void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, zero);
+    void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, contents);
     if (block != nullptr) return block;
   }
   // The system refuses: what this thread has cached may make room in the SuperSlabs.
@@ -73,7 +73,7 @@ void* allocate_huge_uncounted(size_t size, size_t alignment, bool* zero) {
   if (cache == nullptr) return nullptr;
   const SlowPath slow(cache);
   cache->trim();
-  return huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, zero);
+  return huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, contents);
 }
 
 // A profiled thread's block that counts is told to the profiler.
@@ -84,8 +84,8 @@ void count_huge(void* block, size_t size) {
   profiler().sample_huge(gate, block, size);
 }
 
-void* allocate_huge(size_t size, size_t alignment, bool* zero) {
-  void* block = allocate_huge_uncounted(size, alignment, zero);
+void* allocate_huge(size_t size, size_t alignment, HugeBlocks::Contents contents = HugeBlocks::Contents::kAny) {
+  void* block = allocate_huge_uncounted(size, alignment, contents);
   count_huge(block, size);
   return block;
 }
@@ -105,8 +105,8 @@ bool deallocate_huge(void* block) {
 }
 
 // A handler interrupted this thread inside a slow path: a mapping of its own is always sound.
-void* allocate_in_handler(size_t size, size_t alignment, bool* zero) {
-  return allocate_huge(size == 0 ? 1 : size, alignment, zero);
+void* allocate_in_handler(size_t size, size_t alignment) {
+  return allocate_huge(size == 0 ? 1 : size, alignment);
 }
 
 // This thread's exit handler ran: one block at a time from a parked cache.
@@ -162,7 +162,7 @@ void* allocate_class(ClassIndex c, SlotCount alignment, size_t size, bool* zero)
     const size_t whole = block_bytes(c).count();
     const size_t natural = whole & (~whole + 1);
     const size_t aligned = size_t{alignment.count()} << kSlotShift;
-    return allocate_in_handler(whole, alignment == SlotCount(1) ? natural : aligned, zero);
+    return allocate_in_handler(whole, alignment == SlotCount(1) ? natural : aligned);
   }
   void* block;
   {
@@ -266,8 +266,8 @@ void* allocate_slow(size_t size) {
   }
   if (passes_through()) return os::libc_malloc(size);
   if (void* block = try_allocate_guarded(size, kMinAlignment); block != nullptr) return block;
+  if (size > kLargeMax) return allocate_huge(size, 1);
   bool zero = false;
-  if (size > kLargeMax) return allocate_huge(size, 1, &zero);
   return allocate_class(class_of(size), SlotCount(1), size, &zero);
 }
 
@@ -297,8 +297,8 @@ void* allocate_zeroed(size_t size, size_t slack) {
     if (passes_through()) return os::libc_calloc(1, size);
     block = try_allocate_guarded(size, kMinAlignment);
     if (block != nullptr) return block;
-    block = size > kLargeMax ? allocate_huge(size, 1, &zero)
-                             : allocate_class(class_of(size), SlotCount(1), size, &zero);
+    if (size > kLargeMax) return allocate_huge(size, 1, HugeBlocks::Contents::kZero);
+    block = allocate_class(class_of(size), SlotCount(1), size, &zero);
     if (block == nullptr) return nullptr;
   }
   if (!zero) memset(block, 0, size - slack);
@@ -315,7 +315,7 @@ void* allocate_aligned(size_t alignment, size_t size) {
   if (void* block = try_allocate_guarded(size, alignment); block != nullptr) return block;
   bool zero = false;
   if (alignment > kSuperSlabBytes.count() || size > kLargeMax) {
-    return allocate_huge(size == 0 ? 1 : size, alignment, &zero);
+    return allocate_huge(size == 0 ? 1 : size, alignment);
   }
   if (alignment > kSlotBytes.count()) {
     const size_t large = size > kMidMax ? size : kMidMax + 1;

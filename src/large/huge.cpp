@@ -1,5 +1,7 @@
 #include "large/huge.h"
 
+#include <string.h>
+
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/probe.h"
@@ -18,25 +20,11 @@ namespace {
 
 constinit HugeBlocks g_huge_blocks;
 
-constexpr uintptr_t kNeverUsed = 0;
-constexpr uintptr_t kTombstone = 1;
-// Retained pages are the peak of a small process, so they are a share of the heap: 1/16 of it, or a
-// block or two.
-constexpr size_t kRetainBytesMin = size_t{5} << 20;
-constexpr size_t kRetainShare = 16;
 // On a tick of a thread that wanted to allocate or free.
 constexpr uint64_t kPurgeBudgetUs = 1000;
-// A retained block may be this much larger than what is asked for: 1/4.
-constexpr size_t kFitSlackShift = 2;
-
-Bytes table_bytes(size_t capacity) {
-  return Bytes(round_up(capacity * (kHardened ? 3 : 2) * sizeof(uintptr_t), os::page_size().count()));
-}
-
-size_t hash_of(uintptr_t address) {
-  // Fibonacci hashing; the low 12 bits of a mapping are zero.
-  return static_cast<size_t>((address >> 12) * 0x9e3779b97f4a7c15ull >> 20);
-}
+// Zeroes are written into retained pages up to here, which takes a few milliseconds and a tenth of what page faults
+// would. Above, what the program never touches costs nothing.
+constexpr Bytes kZeroedMax = mib(32);
 
 // Whole page-table leaves move fastest when a block grows.
 Bytes mapping_alignment(Bytes mapped, Bytes alignment) {
@@ -45,8 +33,7 @@ Bytes mapping_alignment(Bytes mapped, Bytes alignment) {
   return alignment < page ? page : alignment;
 }
 
-// A mapping of its own lies outside of every reservation.
-bool is_in_slots(uintptr_t address) { return registry().find(address) != nullptr; }
+bool is_in_slots(const void* block) { return HugeTable::is_in_slots(reinterpret_cast<uintptr_t>(block)); }
 
 size_t whole_slots(size_t size) { return round_up(size, kSlotBytes.count()); }
 
@@ -81,6 +68,11 @@ void unmap_block(void* block, Bytes size) {
   }
 }
 
+void unmap_retained(const RetainedRanges::Range& range) {
+  HAKMEM_PROBE(huge_unmap, range.address, range.size, 1);
+  os::unmap(reinterpret_cast<void*>(range.address), Bytes(range.size));
+}
+
 SlotCount slots_of(size_t size) {
   return SlotCount(static_cast<uint32_t>(whole_slots(size) >> kSlotShift));
 }
@@ -89,118 +81,75 @@ SlotCount slots_of(size_t size) {
 
 HugeBlocks& huge_blocks() { return g_huge_blocks; }
 
-HugeBlocks::Entry* HugeBlocks::find(uintptr_t address) {
-  if (capacity_ == 0 || address <= kTombstone) return nullptr;
-  // make_room() keeps unused entries, so a probe ends.
-  for (size_t i = hash_of(address) & (capacity_ - 1);; i = (i + 1) & (capacity_ - 1)) {
-    if (table_[i].address == address) return &table_[i];
-    if (table_[i].address == kNeverUsed) return nullptr;
-  }
-}
+// Under lock_.
+HugeTable::Entry* HugeBlocks::find(const void* block) { return table_.find(reinterpret_cast<uintptr_t>(block)); }
 
-HugeBlocks::Entry& HugeBlocks::insert(uintptr_t address, size_t size) {
-  size_t i = hash_of(address) & (capacity_ - 1);
-  while (table_[i].address > kTombstone) i = (i + 1) & (capacity_ - 1);
-  if (table_[i].address == kNeverUsed) ++used_;
-  CHECK(used_ < capacity_);
-  table_[i] = Entry{address, size};
-  count_.store(++blocks_, std::memory_order_relaxed);
-  live_bytes_ += size;
-  if (is_in_slots(address)) in_slots_ += size;
+// Under lock_.
+HugeTable::Entry& HugeBlocks::insert(const void* block, size_t size) {
+  HugeTable::Entry& entry = table_.insert(reinterpret_cast<uintptr_t>(block), size);
   note_mapped();
-  return table_[i];
-}
-
-bool HugeBlocks::remove(uintptr_t address, size_t* size) {
-  Entry* entry = find(address);
-  if (entry == nullptr) return false;
-  *size = entry->size;
-  entry->address = kTombstone;
-  count_.store(--blocks_, std::memory_order_relaxed);
-  live_bytes_ -= *size;
-  if (is_in_slots(address)) in_slots_ -= *size;
-  note_mapped();
-  return true;
+  return entry;
 }
 
 // Under lock_.
 void HugeBlocks::note_mapped() const {
-  memory_limit().note_huge(Bytes(live_bytes_ - in_slots_ + retained_bytes_));
+  memory_limit().note_huge(Bytes(table_.live() - table_.in_slots() + retained_.bytes()));
 }
 
-// At most half of the table is in use afterwards; the other half is for the threads that are
-// between this and their insert. Maps the next table without the lock.
+// Maps the next table without the lock.
 bool HugeBlocks::make_room() {
   for (;;) {
-    size_t wanted = kInitialCapacity;
-    bool is_first;
+    size_t wanted;
     {
       os::LockGuard guard(lock_);
-      is_first = capacity_ == 0;
-      if (used_ < capacity_ / 2) return true;
-      while (wanted < blocks_ * 4) wanted *= 2;
+      if (table_.takes_first()) table_.use_first();
+      if (table_.has_room()) return true;
+      wanted = table_.next_capacity();
     }
-    Entry* fresh = is_first ? first_table_
-                            : static_cast<Entry*>(os::map(table_bytes(wanted), os::page_size()));
+    auto* fresh = static_cast<HugeTable::Entry*>(os::map(HugeTable::bytes_of(wanted), os::page_size()));
     if (fresh == nullptr) return false;
-    Entry* old;
-    size_t old_capacity;
+    HugeTable::Old old;
     {
       os::LockGuard guard(lock_);
-      old_capacity = capacity_;
-      old = rebuild(fresh, wanted);
+      old = table_.rebuild(fresh, wanted);
     }
-    if (old == fresh) old_capacity = wanted;
-    if (old != nullptr && old != first_table_) os::unmap(old, table_bytes(old_capacity));
+    if (old.entries != nullptr) os::unmap(old.entries, HugeTable::bytes_of(old.capacity));
   }
 }
 
-// Moves everything into `fresh`, unless somebody was faster. Returns the table that is not in use.
-HugeBlocks::Entry* HugeBlocks::rebuild(Entry* fresh, size_t capacity) {
-  if (used_ < capacity_ / 2 || blocks_ * 2 >= capacity) return fresh;
-  Entry* old = table_;
-  const size_t old_capacity = capacity_;
-  table_ = fresh;
-  capacity_ = capacity;
-  used_ = 0;
-  blocks_ = 0;
-  live_bytes_ = 0;
-  in_slots_ = 0;
-  for (size_t i = 0; i < old_capacity; ++i) {
-    if (old[i].address > kTombstone) insert(old[i].address, old[i].size).record = old[i].record;
-  }
-  return old;
-}
-
-void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, bool* zero) {
+void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Contents contents) {
   const size_t page = os::page_size().count();
   if (size.count() > PTRDIFF_MAX - page) return nullptr;
   const Bytes mapped{round_up(size.count(), page)};
-  const Bytes aligned = mapping_alignment(mapped, alignment);
   if (!make_room()) return nullptr;
-  {
-    os::LockGuard guard(lock_);
-    if (void* block = take_retained(mapped.count(), aligned.count()); block != nullptr) {
-      *zero = false;
-      return block;
-    }
+  const bool may_reuse = contents == Contents::kAny || mapped <= kZeroedMax;
+  if (void* block = may_reuse ? take_retained(mapped.count(), alignment.count()) : nullptr; block != nullptr) {
+    if (contents == Contents::kZero) memset(block, 0, mapped.count());
+    return block;
   }
-  make_way(mapped.count());
-  size_t got = 0;
-  void* block = map_new(mapped, alignment, from_slots, &got, zero);
+  size_t got = mapped.count();
+  Bytes fresh = mapped;
+  const bool may_grow = may_reuse && alignment <= os::page_size();
+  void* block = may_grow ? grow_retained(mapped, &fresh) : nullptr;
+  if (block != nullptr) {
+    if (contents == Contents::kZero) memset(block, 0, mapped.count() - fresh.count());
+  } else {
+    make_way(mapped.count());
+    block = map_new(mapped, alignment, from_slots, &got, contents);
+  }
   if (block == nullptr) return nullptr;
   HAKMEM_PROBE(huge_map, reinterpret_cast<uintptr_t>(block), got, size.count());
   os::LockGuard guard(lock_);
-  counters_.maps.add(1);
-  insert(reinterpret_cast<uintptr_t>(block), got);
+  if (fresh == mapped) counters_.maps.add(1);
+  note_demand(fresh);
+  insert(block, got);
   return block;
 }
 
 void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size,
-                          bool* zero) {
+                          Contents contents) {
   const Bytes aligned = mapping_alignment(mapped, alignment);
   *size = mapped.count();
-  *zero = true;
   void* block = os::timed(os::Cause::huge_map, [=] { return map_block(mapped, aligned); });
   if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
     block = map_block(mapped, aligned);
@@ -210,39 +159,61 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
   // More than the slots that a 32-bit number counts is more than any reservation.
   if (mapped.count() >> kSlotShift >= UINT32_MAX) return nullptr;
   *size = whole_slots(mapped.count());
-  return reinterpret_cast<void*>(pool().acquire_huge(slots_of(*size), zero));
+  bool zero = false;
+  const uintptr_t slots = pool().acquire_huge(slots_of(*size), &zero);
+  if (slots != 0 && contents == Contents::kZero && !zero) memset(reinterpret_cast<void*>(slots), 0, *size);
+  return reinterpret_cast<void*>(slots);
 }
 
-// Under lock_. The tightest retained block that is at most a quarter too large.
 void* HugeBlocks::take_retained(size_t size, size_t alignment) {
-  uint32_t best = retained_count_;
-  for (uint32_t i = 0; i < retained_count_; ++i) {
-    const Retained& candidate = retained_[i];
-    if (candidate.size < size || candidate.size > size + (size >> kFitSlackShift)) continue;
-    if ((candidate.address & (alignment - 1)) != 0) continue;
-    if (best == retained_count_ || candidate.size < retained_[best].size) best = i;
+  os::LockGuard guard(lock_);
+  const uintptr_t address = retained_.take(size, alignment);
+  if (address == 0) return nullptr;
+  void* block = reinterpret_cast<void*>(address);
+  insert(block, size);
+  return block;
+}
+
+// Nothing that is retained is large enough: the largest of it, with what is missing. Its pages need no fault.
+void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
+  Range range;
+  {
+    os::LockGuard guard(lock_);
+    range = retained_.take_largest();
   }
-  if (best == retained_count_) return nullptr;
-  const Retained taken = retained_[best];
-  retained_[best] = retained_[--retained_count_];
-  retained_bytes_ -= taken.size;
-  insert(taken.address, taken.size);
-  return reinterpret_cast<void*>(taken.address);
+  if (range.size == 0) return nullptr;
+  void* block = reinterpret_cast<void*>(range.address);
+  const Bytes missing = mapped - Bytes(range.size);
+  make_way(missing.count());
+  void* grown = os::timed(os::Cause::huge_map, [=] { return resize_block(block, Bytes(range.size), mapped); });
+  if (grown == nullptr) {
+    unmap_block(block, Bytes(range.size));
+    return nullptr;
+  }
+  *fresh = missing;
+  return grown;
+}
+
+// Under lock_. Pages of the system that retained ones might have saved.
+void HugeBlocks::note_demand(Bytes size) {
+  bound_.note_mapped(size, os::now_coarse(), Milliseconds(config().decay_ms));
 }
 
 bool HugeBlocks::release(void* block) {
   if (none()) return false;
-  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   size_t size = 0;
   {
     os::LockGuard guard(lock_);
-    if (!remove(address, &size)) return false;
-    if (retain(address, size)) return true;
+    HugeTable::Entry* entry = find(block);
+    if (entry == nullptr) return false;
+    size = table_.remove(*entry).size;
+    note_mapped();
+    if (retain(reinterpret_cast<uintptr_t>(block), size)) return true;
     counters_.unmaps.add(1);
   }
-  HAKMEM_PROBE(huge_unmap, address, size, 0);
-  if (is_in_slots(address)) {
-    pool().release_huge(address, slots_of(size));
+  HAKMEM_PROBE(huge_unmap, reinterpret_cast<uintptr_t>(block), size, 0);
+  if (is_in_slots(block)) {
+    pool().release_huge(reinterpret_cast<uintptr_t>(block), slots_of(size));
   } else {
     os::timed(os::Cause::huge_unmap, [=] { unmap_block(block, Bytes(size)); });
   }
@@ -254,15 +225,17 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
   // A retained block could be read and written after its free.
   if constexpr (kHardened) return false;
   // Smaller ones are a signal handler's.
-  if (size < kSuperSlabBytes.count() || is_in_slots(address)) return false;
-  if (config().decay_ms == 0 || retained_count_ == kRetainedMax) return false;
-  const size_t share = (registry().committed().count() + live_bytes_) / kRetainShare;
-  const size_t limit = share < kRetainBytesMin ? kRetainBytesMin : share;
-  if (retained_bytes_ + size > limit) return false;
-  // All that is mapped now, and this.
-  if (memory_limit().spare(pool().used()).count() < size) return false;
-  retained_[retained_count_++] = Retained{address, size, os::now_coarse()};
-  retained_bytes_ += size;
+  if (size < kSuperSlabBytes.count() || HugeTable::is_in_slots(address)) return false;
+  if (config().decay_ms == 0) return false;
+  const Milliseconds now = os::now_coarse();
+  const Bytes heap = registry().committed() + Bytes(table_.live());
+  // The limit is for all that is mapped now, and this.
+  const bool may_stay = Bytes(retained_.bytes() + size) <= bound_.limit(heap) &&
+                        Bytes(size) <= memory_limit().spare(pool().used());
+  if (!may_stay || !retained_.put(Range{address, size, now})) {
+    bound_.note_unmapped(Bytes(size), now);
+    return false;
+  }
   note_mapped();
   return true;
 }
@@ -270,13 +243,13 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
 Bytes HugeBlocks::size_of(const void* block) {
   if (none()) return Bytes(0);
   os::LockGuard guard(lock_);
-  const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+  const HugeTable::Entry* entry = find(block);
   return Bytes(entry == nullptr ? 0 : entry->size);
 }
 
 bool HugeBlocks::set_record(const void* block, BlockRecord record) {
   os::LockGuard guard(lock_);
-  Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+  HugeTable::Entry* entry = find(block);
   if (entry == nullptr) return false;
   entry->record.set(record);
   return true;
@@ -285,38 +258,54 @@ bool HugeBlocks::set_record(const void* block, BlockRecord record) {
 bool HugeBlocks::find_record(const void* block, BlockRecord* record, Bytes* size) {
   if (none()) return false;
   os::LockGuard guard(lock_);
-  const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+  const HugeTable::Entry* entry = find(block);
   if (entry == nullptr) return false;
   *record = entry->record.get();
   *size = Bytes(entry->size);
   return true;
 }
 
+// Under lock_. True when the block has the size now, without the system.
+bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size) {
+  if (size == entry.size) return true;
+  if (HugeTable::is_in_slots(entry.address)) return false;
+  if (size < entry.size) {
+    if (!retain(entry.address + size, entry.size - size)) return false;
+    table_.set_size(entry, size);
+  } else {
+    const size_t taken = retained_.take_at(entry.address + entry.size, size - entry.size);
+    table_.set_size(entry, entry.size + taken);
+  }
+  note_mapped();
+  return entry.size == size;
+}
+
 void* HugeBlocks::resize(void* block, Bytes new_size) {
   const size_t page = os::page_size().count();
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};
-  size_t old_size = 0;
-  Record record;
-  const bool in_slots = is_in_slots(reinterpret_cast<uintptr_t>(block));
+  const bool in_slots = is_in_slots(block);
+  HugeTable::Entry old;
   {
     // The address must leave the table before the kernel may give it to somebody else.
     os::LockGuard guard(lock_);
-    const Entry* entry = find(reinterpret_cast<uintptr_t>(block));
+    HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return nullptr;
-    if (entry->size == mapped.count()) return block;
+    if (resize_in_place(*entry, mapped.count())) return block;
     // Moving the pages of a reservation would leave a hole in it.
     if (in_slots && mapped.count() > entry->size) return nullptr;
-    record = entry->record;
-    remove(reinterpret_cast<uintptr_t>(block), &old_size);
+    old = table_.remove(*entry);
   }
-  if (in_slots) return keep_front(block, old_size, mapped.count());
-  void* moved = resize_block(block, Bytes(old_size), mapped);
+  if (in_slots) return keep_front(block, old.size, mapped.count());
+  const Bytes missing(mapped.count() > old.size ? mapped.count() - old.size : 0);
+  make_way(missing.count());
+  void* moved = resize_block(block, Bytes(old.size), mapped);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
-    insert(reinterpret_cast<uintptr_t>(block), old_size).record = record;
+    insert(block, old.size).record = old.record;
   } else {
-    insert(reinterpret_cast<uintptr_t>(moved), mapped.count()).record = record;
+    insert(moved, mapped.count()).record = old.record;
+    note_demand(missing);
   }
   return moved;
 }
@@ -327,62 +316,71 @@ void* HugeBlocks::keep_front(void* block, size_t old_size, size_t new_size) {
   const size_t kept = whole_slots(new_size);
   if (kept < old_size) pool().release_huge(address + kept, slots_of(old_size - kept));
   os::LockGuard guard(lock_);
-  insert(address, kept);
+  insert(block, kept);
   return block;
 }
 
-// Under lock_.
-bool HugeBlocks::evict_oldest(Retained* out) {
-  if (retained_count_ == 0) return false;
-  uint32_t oldest = 0;
-  for (uint32_t i = 1; i < retained_count_; ++i) {
-    if (retained_[i].since < retained_[oldest].since) oldest = i;
-  }
-  *out = retained_[oldest];
-  retained_[oldest] = retained_[--retained_count_];
-  retained_bytes_ -= out->size;
+// Under lock_. The oldest of what is as old as that, at most `size` of it.
+HugeBlocks::Range HugeBlocks::evict(Milliseconds until, size_t size) {
+  const Range gone = retained_.take_oldest(until, size);
+  if (gone.size == 0) return gone;
   note_mapped();
   counters_.unmaps.add(1);
-  return true;
+  return gone;
 }
 
-// Unmaps what did not fit until as much is gone as is about to be mapped.
+// Unmaps what did not fit, before `size` bytes are mapped.
 Bytes HugeBlocks::make_way(size_t size) {
   Bytes total;
   // Bounded, because others retain meanwhile.
-  for (uint32_t turn = 0; turn < kRetainedMax && total.count() < size; ++turn) {
-    Retained gone{};
+  for (uint32_t turn = 0; turn < RetainedRanges::kMax && total.count() < size; ++turn) {
+    Range gone;
     {
       os::LockGuard guard(lock_);
-      if (!evict_oldest(&gone)) break;
+      const size_t bound = RetainBound::beside(Bytes(table_.live() + size)).count();
+      if (retained_.bytes() <= bound) break;
+      const size_t excess = round_up(retained_.bytes() - bound, os::page_size().count());
+      const size_t rest = size - total.count();
+      gone = evict(Milliseconds(UINT64_MAX), excess < rest ? excess : rest);
     }
-    HAKMEM_PROBE(huge_unmap, gone.address, gone.size, 1);
-    os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
+    if (gone.size == 0) break;
+    unmap_retained(gone);
+    total += Bytes(gone.size);
+  }
+  return total;
+}
+
+Bytes HugeBlocks::unmap_all() {
+  Bytes total;
+  for (uint32_t turn = 0; turn < RetainedRanges::kMax; ++turn) {
+    Range gone;
+    {
+      os::LockGuard guard(lock_);
+      gone = evict(Milliseconds(UINT64_MAX), SIZE_MAX);
+    }
+    if (gone.size == 0) break;
+    unmap_retained(gone);
     total += Bytes(gone.size);
   }
   return total;
 }
 
 Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
-  if (everything) return make_way(SIZE_MAX);
+  if (everything) return unmap_all();
   const uint64_t keep_ms = config().decay_ms;
-  if (keep_ms == UINT64_MAX) return Bytes(0);
+  if (keep_ms == UINT64_MAX || now.count() < keep_ms) return Bytes(0);
   Bytes total;
   const uint64_t deadline_us = os::now_microseconds() + kPurgeBudgetUs;
-  // At most kRetainedMax turns find something; the next tick goes on where this one stopped.
+  // The next tick goes on where this one stopped.
   while (os::now_microseconds() < deadline_us) {
-    Retained gone{};
+    Range gone;
     {
       os::LockGuard guard(lock_);
-      for (uint32_t i = 0; i < retained_count_; ++i) {
-        if (now < retained_[i].since || (now - retained_[i].since).count() < keep_ms) continue;
-        evict_oldest(&gone);
-        break;
-      }
+      gone = evict(now - Milliseconds(keep_ms), SIZE_MAX);
+      bound_.note_unused(Bytes(gone.size));
     }
     if (gone.size == 0) return total;
-    HAKMEM_PROBE(huge_unmap, gone.address, gone.size, 1);
-    os::unmap(reinterpret_cast<void*>(gone.address), Bytes(gone.size));
+    unmap_retained(gone);
     total += Bytes(gone.size);
   }
   return total;
@@ -390,8 +388,8 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
 
 HugeStats HugeBlocks::stats() {
   os::LockGuard guard(lock_);
-  return HugeStats{blocks_,        Bytes(live_bytes_), Bytes(in_slots_), Bytes(retained_bytes_),
-                   counters_.maps.get(), counters_.unmaps.get()};
+  return HugeStats{table_.blocks(),          Bytes(table_.live()),  Bytes(table_.in_slots()),
+                   Bytes(retained_.bytes()), counters_.maps.get(), counters_.unmaps.get()};
 }
 
 }  // namespace hakmem

@@ -3,21 +3,21 @@
 // Responsibility  Map, find, grow, retain and unmap huge blocks.
 // Contract        A block is found by its address in a side table; nothing is stored in or before
 // it.
-//                 Growth is one mremap. Freed blocks stay mapped and dirty under the decay time, and
-//                 are reused when at most a quarter too large. Where the system refuses a mapping
-//                 (address space or mappings are used up), slots of the pool serve. No
-//                 system call under the lock. Lock rank kHuge.
+//                 Growth is one mremap, or none into what is retained behind. Freed blocks stay mapped and
+//                 dirty under the decay time, within a bound that is learned; retained and live bytes together
+//                 are never more than live ones were. Where the system refuses a mapping (address space or
+//                 mappings are used up), slots of the pool serve. No system call under the lock. Lock rank
+//                 kHuge.
 // Observable      HugeStats, HugeCounters.
 // Composable      os/pages, os/lock, config, registry, pool. Used by heap.
 #pragma once
 
-#include <atomic>
-#include <type_traits>
-
 #include "base/counter.h"
 #include "base/units.h"
 #include "os/lock.h"
-#include "superslab/block_record.h"
+#include "large/huge_table.h"
+#include "large/retain_bound.h"
+#include "large/retained_ranges.h"
 
 namespace hakmem {
 
@@ -43,11 +43,12 @@ class HugeBlocks {
   // Slots need the pool's locks, which a signal handler's own thread may hold.
   enum class FromSlots : bool { kForbidden, kAllowed };
 
-  // nullptr when refused. `zero` is set when the block is known to read as zero.
-  void* allocate(Bytes size, Bytes alignment, FromSlots from_slots, bool* zero);
+  enum class Contents : bool { kAny, kZero };
 
-  // relaxed: a thread that holds a huge block has seen its insertion.
-  bool none() const { return count_.load(std::memory_order_relaxed) == 0; }
+  // nullptr when refused.
+  void* allocate(Bytes size, Bytes alignment, FromSlots from_slots, Contents contents);
+
+  bool none() const { return table_.none(); }
 
   // False when `block` is not a huge block of ours.
   bool release(void* block);
@@ -70,60 +71,28 @@ class HugeBlocks {
   os::Lock& lock() { return lock_; }
 
  private:
-  struct KeptRecord {
-    uint64_t word = kNeverRecord;
-    void set(BlockRecord record) { word = record.word(); }
-    BlockRecord get() const { return BlockRecord(static_cast<uint32_t>(word)); }
-  };
-  struct NoRecord {
-    void set(BlockRecord) {}
-    BlockRecord get() const { return BlockRecord(kNeverRecord); }
-  };
-  using Record = std::conditional_t<kHardened, KeptRecord, NoRecord>;
-  struct Entry {
-    uintptr_t address;  // 0: never used; kTombstone: removed
-    size_t size;
-    [[no_unique_address]] Record record = {};
-  };
-  struct Retained {
-    uintptr_t address;
-    size_t size;
-    Milliseconds since;
-  };
-  static constexpr uint32_t kRetainedMax = 32;
-  // Half of it is more than the threads that can be between make_room() and insert().
-  static constexpr size_t kInitialCapacity = 4096;
+  using Range = RetainedRanges::Range;
 
-  static_assert(sizeof(Entry) == (kHardened ? 3 : 2) * sizeof(uintptr_t));
-
-  Entry* find(uintptr_t address);
-  Entry& insert(uintptr_t address, size_t size);
-  Entry* rebuild(Entry* fresh, size_t capacity);
-  bool remove(uintptr_t address, size_t* size);
+  HugeTable::Entry* find(const void* block);
+  HugeTable::Entry& insert(const void* block, size_t size);
   bool make_room();
   void* take_retained(size_t size, size_t alignment);
   bool retain(uintptr_t address, size_t size);
-  void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, bool* zero);
+  void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, Contents contents);
+  void* grow_retained(Bytes mapped, Bytes* fresh);
+  void note_demand(Bytes size);
+  bool resize_in_place(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);
   void note_mapped() const;
-  bool evict_oldest(Retained* out);
+  Range evict(Milliseconds until, size_t size);
   Bytes make_way(size_t size);
+  Bytes unmap_all();
 
   os::Lock lock_{os::LockRank::kHuge};
-  // Below: under lock_. Open addressing, power-of-two capacity, half full at most when a block is
-  // wanted.
-  Entry* table_ = nullptr;
-  // Needs nothing from the system, which may refuse the mapping that the first block would be.
-  Entry first_table_[kInitialCapacity] = {};
-  size_t capacity_ = 0;
-  size_t used_ = 0;  // entries that are not "never used"
-  Retained retained_[kRetainedMax] = {};
-  uint32_t retained_count_ = 0;
-  size_t retained_bytes_ = 0;
-  uint64_t blocks_ = 0;
-  std::atomic<uint64_t> count_{0};  // blocks_, for readers without the lock
-  size_t live_bytes_ = 0;
-  size_t in_slots_ = 0;
+  // Below: under lock_.
+  HugeTable table_;
+  RetainedRanges retained_;
+  RetainBound bound_;
   HugeCounters counters_;
 };
 

@@ -30,6 +30,8 @@ RUNS = (
     ("tiny_hot 10000 16 1", 1, ()),
     ("tiny_hot 10000 512 1000", 1, ()),
     ("calloc 10000 256", 1, ()),
+    ("buffers 20 4 64 4096", 1, ()),
+    ("buffers 10 4 64 4096 2", 2, ()),
     ("realloc_grow half 1 4", 1, ()),
     ("realloc_grow step 1 4", 1, ()),
     ("remote 10000 16 271", 2, ()),

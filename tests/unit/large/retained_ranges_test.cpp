@@ -1,0 +1,137 @@
+#include "large/retained_ranges.h"
+
+#include <gtest/gtest.h>
+
+#include "large/retain_bound.h"
+
+namespace hakmem {
+namespace {
+
+using Range = RetainedRanges::Range;
+constexpr size_t kMiB = 1 << 20;
+constexpr Milliseconds kEver{UINT64_MAX};
+
+Range range(uintptr_t address, size_t size, uint64_t since = 0) { return Range{address, size, Milliseconds(since)}; }
+
+TEST(RetainedRanges, TheSmallestThatIsLargeEnoughGivesItsFront) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 8 * kMiB)));
+  ASSERT_TRUE(ranges.put(range(200 * kMiB, 5 * kMiB)));
+  ASSERT_TRUE(ranges.put(range(300 * kMiB, 3 * kMiB)));
+  EXPECT_EQ(ranges.take(4 * kMiB, 1), 200 * kMiB);
+  EXPECT_EQ(ranges.bytes(), 12 * kMiB);
+  EXPECT_EQ(ranges.take(kMiB, 1), 204 * kMiB);
+  EXPECT_EQ(ranges.count(), 2U);
+  EXPECT_EQ(ranges.take(9 * kMiB, 1), 0U);
+  EXPECT_EQ(ranges.take(8 * kMiB, 1), 100 * kMiB);
+  EXPECT_EQ(ranges.bytes(), 3 * kMiB);
+}
+
+TEST(RetainedRanges, AFrontThatIsNotAlignedWillNotDo) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(101 * kMiB, 4 * kMiB)));
+  ASSERT_TRUE(ranges.put(range(200 * kMiB, 8 * kMiB)));
+  EXPECT_EQ(ranges.take(3 * kMiB, 4 * kMiB), 200 * kMiB);
+  EXPECT_EQ(ranges.take(3 * kMiB, 4 * kMiB), 0U);
+}
+
+TEST(RetainedRanges, WhatComesBackIsJoinedOnBothSides) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 2 * kMiB)));
+  ASSERT_TRUE(ranges.put(range(103 * kMiB, 2 * kMiB)));
+  ASSERT_TRUE(ranges.put(range(102 * kMiB, kMiB)));
+  EXPECT_EQ(ranges.count(), 1U);
+  EXPECT_EQ(ranges.bytes(), 5 * kMiB);
+  EXPECT_EQ(ranges.take(5 * kMiB, 1), 100 * kMiB);
+  EXPECT_EQ(ranges.bytes(), 0U);
+}
+
+TEST(RetainedRanges, ABlockGrowsByTheFrontOfTheRangeBehindIt) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 4 * kMiB)));
+  EXPECT_EQ(ranges.take_at(101 * kMiB, kMiB), 0U);
+  EXPECT_EQ(ranges.take_at(100 * kMiB, kMiB), kMiB);
+  EXPECT_EQ(ranges.take_at(100 * kMiB, kMiB), 0U);
+  EXPECT_EQ(ranges.take_at(101 * kMiB, 9 * kMiB), 3 * kMiB);
+  EXPECT_EQ(ranges.count(), 0U);
+}
+
+TEST(RetainedRanges, TheLargestAndNone) {
+  RetainedRanges ranges;
+  EXPECT_EQ(ranges.take_largest().size, 0U);
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 2 * kMiB)));
+  ASSERT_TRUE(ranges.put(range(200 * kMiB, 4 * kMiB)));
+  EXPECT_EQ(ranges.take_largest().address, 200 * kMiB);
+  EXPECT_EQ(ranges.bytes(), 2 * kMiB);
+}
+
+TEST(RetainedRanges, TheOldestGivesItsEnd) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 4 * kMiB, 20)));
+  ASSERT_TRUE(ranges.put(range(200 * kMiB, 4 * kMiB, 10)));
+  EXPECT_EQ(ranges.take_oldest(Milliseconds(9), SIZE_MAX).size, 0U);
+  const Range end = ranges.take_oldest(kEver, kMiB);
+  EXPECT_EQ(end.address, 203 * kMiB);
+  EXPECT_EQ(end.size, kMiB);
+  EXPECT_EQ(ranges.bytes(), 7 * kMiB);
+  EXPECT_EQ(ranges.take_oldest(Milliseconds(10), SIZE_MAX).size, 3 * kMiB);
+  EXPECT_EQ(ranges.take_oldest(Milliseconds(19), SIZE_MAX).size, 0U);
+  EXPECT_EQ(ranges.take_oldest(Milliseconds(20), SIZE_MAX).address, 100 * kMiB);
+}
+
+TEST(RetainedRanges, ARangeIsAsOldAsItsLargerPart) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 4 * kMiB, 10)));
+  ASSERT_TRUE(ranges.put(range(104 * kMiB, kMiB, 20)));
+  EXPECT_EQ(ranges.take_oldest(Milliseconds(10), SIZE_MAX).size, 5 * kMiB);
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, kMiB, 10)));
+  ASSERT_TRUE(ranges.put(range(101 * kMiB, 4 * kMiB, 20)));
+  EXPECT_EQ(ranges.take_oldest(Milliseconds(19), SIZE_MAX).size, 0U);
+}
+
+TEST(RetainedRanges, TooManyAreRefusedUnlessTheyJoin) {
+  RetainedRanges ranges;
+  for (size_t i = 0; i < RetainedRanges::kMax; ++i) ASSERT_TRUE(ranges.put(range((i + 1) * 4 * kMiB, kMiB)));
+  const size_t bytes = ranges.bytes();
+  EXPECT_FALSE(ranges.put(range(4000 * kMiB, kMiB)));
+  EXPECT_EQ(ranges.bytes(), bytes);
+  EXPECT_TRUE(ranges.put(range(5 * kMiB, kMiB)));
+  EXPECT_EQ(ranges.bytes(), bytes + kMiB);
+}
+
+constexpr Bytes kLeast = mib(5);
+constexpr Milliseconds kDecay{1000};
+
+TEST(RetainBound, WhatWasUnmappedAndMissedMayStayNextTime) {
+  RetainBound bound;
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+  EXPECT_EQ(bound.limit(mib(160)), mib(10));
+  bound.note_unmapped(mib(8), Milliseconds(5000));
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+  bound.note_mapped(mib(2), Milliseconds(5100), kDecay);
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(2));
+  bound.note_mapped(mib(100), Milliseconds(6000), kDecay);
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(8)) << "no more than was unmapped";
+  bound.note_unused(mib(3));
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(5));
+  bound.note_unused(mib(30));
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+}
+
+TEST(RetainBound, LaterThanTheDecayTimeNothingIsMissed) {
+  RetainBound bound;
+  bound.note_unmapped(mib(8), Milliseconds(5000));
+  bound.note_mapped(mib(8), Milliseconds(6001), kDecay);
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+  bound.note_unmapped(mib(1), Milliseconds(6002));
+  bound.note_mapped(mib(8), Milliseconds(6003), kDecay);
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(1));
+}
+
+TEST(RetainBound, HalfOfWhatIsLiveMayLieBesideIt) {
+  EXPECT_EQ(RetainBound::beside(mib(100)), mib(50));
+  EXPECT_EQ(RetainBound::beside(mib(2)), kLeast);
+}
+
+}  // namespace
+}  // namespace hakmem
