@@ -99,9 +99,13 @@ bool deallocate_huge(void* block) {
     g_deferred.put(block);
     return true;
   }
-  const Inside inside;
-  if (profiler().has_huge()) profiler().freed(block);
-  return huge_blocks().release(block);
+  {
+    const Inside inside;
+    if (profiler().has_huge()) profiler().freed(block);
+    if (!huge_blocks().release(block)) return false;
+  }
+  if (!lifecycle::busy()) scavenger::start_if_wanted();
+  return true;
 }
 
 // A handler interrupted this thread inside a slow path: a mapping of its own is always sound.

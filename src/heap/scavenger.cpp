@@ -4,6 +4,7 @@
 #include "os/thread.h"
 #include "config/config.h"
 #include "pool/shared_pool.h"
+#include "large/huge.h"
 #include "front/cache_list.h"
 #include "heap/after_tick.h"
 #include "heap/upkeep.h"
@@ -85,7 +86,7 @@ bool takes_over() {
 }
 
 void start_if_wanted() {
-  if (pool().take_notice()) takes_over();
+  if (pool().take_notice() || huge_blocks().take_notice()) takes_over();
   if (g_state.load(std::memory_order_relaxed) != kWanted) return;
   if (os::has_blocked_signals() && g_patience.load(std::memory_order_relaxed) != 0) {
     g_patience.fetch_sub(1, std::memory_order_relaxed);

@@ -22,6 +22,9 @@ constinit HugeBlocks g_huge_blocks;
 
 // On a tick of a thread that wanted to allocate or free.
 constexpr uint64_t kPurgeBudgetUs = 1000;
+// Of one munmap in it.
+constexpr size_t kPurgeStep = size_t{4} << 20;
+constexpr Bytes kNotice = mib(16);
 // Zeroes are written into retained pages up to here, which takes a few milliseconds and a tenth of what page faults
 // would. Above, what the program never touches costs nothing.
 constexpr Bytes kZeroedMax = mib(32);
@@ -202,14 +205,20 @@ void HugeBlocks::note_demand(Bytes size) {
 bool HugeBlocks::release(void* block) {
   if (none()) return false;
   size_t size = 0;
+  bool retained;
   {
     os::LockGuard guard(lock_);
     HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return false;
     size = table_.remove(*entry).size;
     note_mapped();
-    if (retain(reinterpret_cast<uintptr_t>(block), size)) return true;
-    counters_.unmaps.add(1);
+    retained = retain(reinterpret_cast<uintptr_t>(block), size);
+    if (!retained) counters_.unmaps.add(1);
+  }
+  if (retained) {
+    // A program of huge blocks alone never ticks.
+    purge(os::now_coarse(), false);
+    return true;
   }
   HAKMEM_PROBE(huge_unmap, reinterpret_cast<uintptr_t>(block), size, 0);
   if (is_in_slots(block)) {
@@ -236,6 +245,7 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
     bound_.note_unmapped(Bytes(size), now);
     return false;
   }
+  if (Bytes(retained_.bytes()) >= kNotice) notice_.store(true, std::memory_order_relaxed);
   note_mapped();
   return true;
 }
@@ -369,6 +379,11 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
   if (everything) return unmap_all();
   const uint64_t keep_ms = config().decay_ms;
   if (keep_ms == UINT64_MAX || now.count() < keep_ms) return Bytes(0);
+  const Milliseconds until = now - Milliseconds(keep_ms);
+  {
+    os::LockGuard guard(lock_);
+    if (!retained_.has_older(until)) return Bytes(0);
+  }
   Bytes total;
   const uint64_t deadline_us = os::now_microseconds() + kPurgeBudgetUs;
   // The next tick goes on where this one stopped.
@@ -376,7 +391,7 @@ Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
     Range gone;
     {
       os::LockGuard guard(lock_);
-      gone = evict(now - Milliseconds(keep_ms), SIZE_MAX);
+      gone = evict(until, kPurgeStep);
       bound_.note_unused(Bytes(gone.size));
     }
     if (gone.size == 0) return total;

@@ -12,6 +12,8 @@
 // Composable      os/pages, os/lock, config, registry, pool. Used by heap.
 #pragma once
 
+#include <atomic>
+
 #include "base/counter.h"
 #include "base/units.h"
 #include "os/lock.h"
@@ -66,6 +68,13 @@ class HugeBlocks {
   // Unmaps what was retained longer than the decay time (or everything). Returns the bytes.
   Bytes purge(Milliseconds now, bool everything);
 
+  // True once after tens of MiB were retained: much may go back although nobody ticks.
+  bool take_notice() {
+    if (!notice_.load(std::memory_order_relaxed)) [[likely]] return false;
+    notice_.store(false, std::memory_order_relaxed);
+    return true;
+  }
+
   HugeStats stats();
   const HugeCounters& counters() const { return counters_; }
   os::Lock& lock() { return lock_; }
@@ -89,6 +98,8 @@ class HugeBlocks {
   Bytes unmap_all();
 
   os::Lock lock_{os::LockRank::kHuge};
+  // sync: none. Whoever takes it looks for itself.
+  std::atomic<bool> notice_{false};
   // Below: under lock_.
   HugeTable table_;
   RetainedRanges retained_;

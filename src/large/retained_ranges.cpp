@@ -83,6 +83,13 @@ Range RetainedRanges::take_largest() {
   return remove(largest);
 }
 
+bool RetainedRanges::has_older(Milliseconds until) const {
+  for (uint32_t i = 0; i < count_; ++i) {
+    if (ranges_[i].since <= until) return true;
+  }
+  return false;
+}
+
 Range RetainedRanges::take_oldest(Milliseconds until, size_t size) {
   uint32_t oldest = count_;
   for (uint32_t i = 0; i < count_; ++i) {

@@ -33,6 +33,8 @@ class RetainedRanges {
   // The front, at most `size`, of the range that begins at `address`. Returns its bytes.
   size_t take_at(uintptr_t address, size_t size);
   Range take_largest();
+  // As old as that.
+  bool has_older(Milliseconds until) const;
   // The end, at most `size`, of the oldest. Size 0 when none is as old as that.
   Range take_oldest(Milliseconds until, size_t size);
 

@@ -76,6 +76,19 @@ static void expect_to_shrink(void) {
   }
 }
 
+// Taken and freed again and again, so that they are kept; by now they are not.
+static void expect_large_buffers_to_go(void) {
+  const size_t size = (size_t)64 << 20;
+  const size_t before = resident_bytes();
+  for (int i = 0; i < 3; ++i) {
+    char* buffer = malloc(size);
+    memset(buffer, 1, size);
+    free(buffer);
+  }
+  EXPECT(resident_bytes() > before + size / 2);
+  wait_until_below(before + size / 8);
+}
+
 static void free_survivors(void) {
   for (int i = 0; i < BLOCKS; ++i) {
     if (survives(i)) free(blocks[i]);
@@ -136,6 +149,7 @@ int main(int argc, char** argv) {
   pthread_t sleeper = start_sleeper();
   expect_to_shrink();
   EXPECT(threads_now() == 3);
+  expect_large_buffers_to_go();
 
   const pid_t child = fork();
   REQUIRE(child >= 0);

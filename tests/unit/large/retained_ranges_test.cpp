@@ -69,6 +69,8 @@ TEST(RetainedRanges, TheOldestGivesItsEnd) {
   RetainedRanges ranges;
   ASSERT_TRUE(ranges.put(range(100 * kMiB, 4 * kMiB, 20)));
   ASSERT_TRUE(ranges.put(range(200 * kMiB, 4 * kMiB, 10)));
+  EXPECT_FALSE(ranges.has_older(Milliseconds(9)));
+  EXPECT_TRUE(ranges.has_older(Milliseconds(10)));
   EXPECT_EQ(ranges.take_oldest(Milliseconds(9), SIZE_MAX).size, 0U);
   const Range end = ranges.take_oldest(kEver, kMiB);
   EXPECT_EQ(end.address, 203 * kMiB);
