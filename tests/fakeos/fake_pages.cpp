@@ -100,16 +100,36 @@ void remember(void* address, Bytes size, bool reserved) {
       Range{reinterpret_cast<uintptr_t>(address), size.count(), reserved};
 }
 
-// The range is given back as it was taken.
+// Cuts what lies in [begin, end) out of the range. Returns where that ends; `begin` when it is not held.
+uintptr_t cut(uintptr_t begin, uintptr_t end) {
+  for (uint32_t i = 0; i < g_state.range_count; ++i) {
+    const Range range = g_state.ranges[i];
+    const uintptr_t range_end = range.begin + range.size;
+    if (begin < range.begin || begin >= range_end) continue;
+    if (end > range_end) end = range_end;
+    g_state.ranges[i] = g_state.ranges[--g_state.range_count];
+    if (g_state.range_count + 2 > std::size(g_state.ranges)) abort();
+    if (range.begin != begin) {
+      g_state.ranges[g_state.range_count++] = Range{range.begin, begin - range.begin, range.reserved};
+    }
+    if (range_end != end) {
+      g_state.ranges[g_state.range_count++] = Range{end, range_end - end, range.reserved};
+    }
+    return end;
+  }
+  return begin;
+}
+
+// Parts may be given back, and ranges that lie side by side in one call.
 void forget(Call call, void* address, Bytes size) {
   const std::lock_guard guard(g_state.mutex);
-  for (uint32_t i = 0; i < g_state.range_count; ++i) {
-    Range& range = g_state.ranges[i];
-    if (range.begin != reinterpret_cast<uintptr_t>(address) || range.size != size.count()) continue;
-    range = g_state.ranges[--g_state.range_count];
-    return;
+  uintptr_t at = reinterpret_cast<uintptr_t>(address);
+  const uintptr_t end = at + size.count();
+  while (at != end) {
+    const uintptr_t cut_end = cut(at, end);
+    if (cut_end == at) violation(call, "of a range that is not held, size", size.count());
+    at = cut_end;
   }
-  violation(call, "of a range that is not held, size", size.count());
 }
 
 // Inside a range that was reserved.

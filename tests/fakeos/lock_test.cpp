@@ -181,8 +181,16 @@ TEST_F(LockDeathTest, ARangeThatIsNotHeld) {
       {
         char* mapping = static_cast<char*>(os::map(Bytes(4 * kPage), Bytes(kPage)));
         os::unmap(mapping, Bytes(2 * kPage));
+        os::unmap(mapping + kPage, Bytes(kPage));
       },
-      "fakeos: unmap of a range that is not held, size 8192");
+      "fakeos: unmap of a range that is not held, size 4096");
+  EXPECT_DEATH(
+      {
+        char* mapping = static_cast<char*>(os::map(Bytes(4 * kPage), Bytes(kPage)));
+        os::unmap(mapping + kPage, Bytes(2 * kPage));
+        os::unmap(mapping, Bytes(4 * kPage));
+      },
+      "fakeos: unmap of a range that is not held, size 16384");
   EXPECT_DEATH(os::commit(os::map(Bytes(kPage), Bytes(kPage)), Bytes(kPage)),
                "fakeos: commit outside every reservation");
 }
