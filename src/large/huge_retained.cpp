@@ -20,6 +20,8 @@ constexpr uint64_t kPurgeBudgetUs = 1000;
 // Of one munmap in it.
 constexpr size_t kPurgeStep = size_t{4} << 20;
 constexpr Bytes kNotice = mib(16);
+// Of the process's limit on memory.
+constexpr size_t kLimitShare = 16;
 
 void unmap_retained(const RetainedRanges::Range& range) {
   HAKMEM_PROBE(huge_unmap, range.address, range.size, 1);
@@ -71,8 +73,9 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
   if (config().decay_ms == 0) return false;
   const Milliseconds now = os::now_coarse();
   const Bytes heap = registry().committed() + Bytes(table_.live());
-  // The limit is for all that is mapped now, and this.
-  const bool may_stay = Bytes(retained_.bytes() + size) <= bound_.limit(heap) &&
+  const Bytes kept(retained_.bytes() + size);
+  // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
+  const bool may_stay = kept <= bound_.limit(heap) && kept.count() <= memory_limit().limit().count() / kLimitShare &&
                         Bytes(size) <= memory_limit().spare(pool().used());
   if (!may_stay || !retained_.put(Range{address, size, now})) {
     bound_.note_unmapped(Bytes(size), now);
