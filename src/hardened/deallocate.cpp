@@ -1,6 +1,7 @@
 // hardened: blocks on their way back.
 #include "os/process.h"
 #include "config/config.h"
+#include "front/gate.h"
 #include "front/thread_cache.h"
 #include "large/huge.h"
 #include "heap/heap.h"
@@ -115,6 +116,56 @@ void deallocate_claimed(void* block, Claim claim) {
   heap::deallocate_slow(block);
 }
 
+// A tiny block of another thread's, in the primary reservation: as the short way, but what it touches is in
+// another core's cache, so it is asked for at once, and for writing.
+template <class Pass>
+bool try_deallocate_remote(ThreadCache* cache, size_t offset, ClassIndex c, void* block, size_t size,
+                           Origin origin) {
+  const SizeClass& info = class_info(c);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  os::prefetch_to_write(&registry().primary().record_at(offset, tiny_index(info, offset)));
+  os::prefetch_to_write(block);
+  os::prefetch_to_write(reinterpret_cast<void*>(address + info.block_bytes - 1));
+  if (!try_disarm_tiny<Pass>(offset, c, block, size, origin)) return false;
+  void* leaving;
+  {
+    const Inside inside;
+    leaving = cache->quarantine().replace(c, Quarantine::as_remote(block));
+    if (leaving == nullptr) return true;
+    if (Quarantine::is_remote(leaving)) {
+      void* const travelling = Quarantine::block_of(leaving);
+      Message* message = cache->message_for(cache->tag_in_primary(travelling));
+      if (message != nullptr) [[likely]] {
+        message->append(travelling);
+        return true;
+      }
+    } else if (cache->push(c, leaving)) {
+      return true;
+    }
+  }
+  release(leaving);
+  return true;
+}
+
+// What neither is the thread's own nor of a cache.
+[[gnu::noinline]] void deallocate_not_own(void* block, size_t size, Origin origin) {
+  CacheFront* front = t_front;
+  const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
+  if (offset < front->size && is_cache(front)) {
+    // relaxed: constant while the block lives, see Registry::set_tags().
+    const uint32_t tag = front->tags[offset >> kSlotShift].load(std::memory_order_relaxed);
+    const ClassIndex c = tag_class(tag);
+    ThreadCache* cache = static_cast<ThreadCache*>(front);
+    if (is_of_slab(tag) && (tag ^ front->tag) >= kClasses && c.count() < kTinyClasses) {
+      const bool done = c.count() < kSmallClasses
+                            ? try_deallocate_remote<Small>(cache, offset, c, block, size, origin)
+                            : try_deallocate_remote<AboveSmall>(cache, offset, c, block, size, origin);
+      if (done) return;
+    }
+  }
+  deallocate_slow(block, size, 0, origin);
+}
+
 // As deallocate() and deallocate_sized(), for tiny blocks that are not small.
 template <class Pass>
 [[gnu::always_inline]] inline void deallocate_tiny(void* block, size_t size, Origin origin) {
@@ -124,7 +175,7 @@ template <class Pass>
     const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
     if (try_deallocate_tiny<Pass>(front, offset, ClassIndex(c), block, size, origin)) return;
   }
-  deallocate_slow(block, size, 0, origin);
+  deallocate_not_own(block, size, origin);
 }
 
 [[gnu::noinline]] void deallocate_without_wide(void* block, size_t size, Origin origin) {

@@ -83,10 +83,11 @@ template <AllocateSlow kSlow>
   return offset == 0 || end_word_is_sound(block - kCanaryBytes);
 }
 
-// True when the block, of class `c` and this thread's own, is on its way; `size` kAnySize: not given.
+// A live block of class `c` becomes a freed one, with every check; false: it is as it was. `size` kAnySize:
+// not given.
 template <class Pass>
-[[gnu::always_inline]] inline bool try_deallocate_tiny(CacheFront* front, size_t offset, ClassIndex c,
-                                                       void* block, size_t size, Origin origin) {
+[[gnu::always_inline]] inline bool try_disarm_tiny(size_t offset, ClassIndex c, void* block, size_t size,
+                                                   Origin origin) {
   const SizeClass& info = class_info(c);
   const uint32_t index = tiny_index(info, offset);
   if (!starts_block(info, offset, index)) [[unlikely]] return false;
@@ -100,6 +101,14 @@ template <class Pass>
   // In this order: another free of the block meanwhile is a double free, and says so.
   store_record(place, record.with(BlockState::kFreedZeroed));
   Pass::clear(place.block, place.bytes);
+  return true;
+}
+
+// True when the block, of class `c` and this thread's own, is on its way.
+template <class Pass>
+[[gnu::always_inline]] inline bool try_deallocate_tiny(CacheFront* front, size_t offset, ClassIndex c,
+                                                       void* block, size_t size, Origin origin) {
+  if (!try_disarm_tiny<Pass>(offset, c, block, size, origin)) [[unlikely]] return false;
   void* leaving;
   {
     const Inside inside;

@@ -29,6 +29,16 @@ using WordPair [[gnu::vector_size(16), gnu::may_alias]] = uint64_t;
 #endif
 }
 
+// The line will be written soon, and may be in another core's cache: one way there instead of two.
+[[gnu::always_inline]] inline void prefetch_to_write(const void* at) {
+#if defined(__x86_64__)
+  // The compiler takes it for an option; where it is none it does nothing.
+  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(at)));
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
+
 // Stores a word at `at`, on any byte. From `kept` on, the bytes have been stored with these values already, and
 // other threads may be reading them: they must never see another value there.
 [[gnu::always_inline]] inline void store_again(uintptr_t at, uint64_t value,
