@@ -72,7 +72,7 @@ inline void* allocate_zeroed(size_t count, size_t size) {
   size_t total;
   if (__builtin_mul_overflow(count, size, &total)) return or_enomem(nullptr);
   if constexpr (kHardened) {
-    return hardened::allocate<allocate_zeroed_hardened_slow>(total, Origin::kMalloc);
+    return hardened::allocate<allocate_zeroed_hardened_slow, hardened::Contents::kZero>(total, Origin::kMalloc);
   }
   return or_enomem(heap::allocate_zeroed(total));
 }

@@ -6,23 +6,23 @@
 //                 leaves. A process that forks between two instructions of replace() loses a block in
 //                 the child, and never finds one twice. To the heap a waiting block is one in use.
 // Observable      Nothing.
-// Composable      config/size_class. Used by ThreadCache and hardened.
+// Composable      config/size_class, randomness. Used by ThreadCache and hardened.
 #pragma once
 
 #include <array>
 #include <atomic>
 
 #include "config/size_class.h"
+#include "superslab/randomness.h"
 
 namespace hakmem {
 
 namespace quarantine_layout {
 
-// Per class a queue and as many places to draw from.
+// Of a class: where its places begin in either half, and how many there are, less one.
 struct Ring {
-  uint16_t first;
-  uint8_t mask;
-  uint8_t next;  // the place that has waited longest
+  uint32_t first;
+  uint32_t mask;
 };
 
 // 2 KiB of blocks in each half, but at least four (of mid blocks two) and at most 32: what a thread frees
@@ -38,7 +38,7 @@ constexpr size_t half_entries(uint32_t c) {
 
 inline constexpr size_t kPlaces = [] {
   size_t places = 0;
-  for (uint32_t c = 0; c < kFirstLargeClass; ++c) places += 2 * half_entries(c);
+  for (uint32_t c = 0; c < kFirstLargeClass; ++c) places += half_entries(c);
   return places;
 }();
 
@@ -46,8 +46,8 @@ inline constexpr std::array<Ring, kFirstLargeClass> kRings = [] {
   std::array<Ring, kFirstLargeClass> rings{};
   size_t first = 0;
   for (uint32_t c = 0; c < kFirstLargeClass; ++c) {
-    rings[c] = Ring{static_cast<uint16_t>(first), static_cast<uint8_t>(half_entries(c) - 1), 0};
-    first += 2 * half_entries(c);
+    rings[c] = Ring{static_cast<uint32_t>(first), static_cast<uint32_t>(half_entries(c) - 1)};
+    first += half_entries(c);
   }
   return rings;
 }();
@@ -63,61 +63,67 @@ class Quarantine {
     return static_cast<char*>(waiting) - (is_remote(waiting) ? 1 : 0);
   }
 
+  Quarantine() {
+    for (uint64_t& steps : steps_) steps = next_random();
+  }
+
   // Never called with `c` large: such a block's slab goes back with it, and its tag.
   // nullptr: nothing leaves yet.
   [[gnu::always_inline]] void* replace(ClassIndex c, void* waiting) {
-    quarantine_layout::Ring& ring = rings_[c.count()];
-    void** const queue = places_ + ring.first;
-    const size_t mask = ring.mask;
-    void*& waited = queue[ring.next];
-    ring.next = static_cast<uint8_t>((ring.next + 1) & mask);
+    const uint64_t step = next_step(c);
+    const auto [first, mask] = rings_[c.count()];
+    void*& waited = queues_[first + (step & mask)];
     void* const oldest = waited;
     waited = waiting;
     // sync: fork. The child must not find a block in two places.
     std::atomic_signal_fence(std::memory_order_release);
     // Nothing where the queue was not full yet; what is drawn has waited all the same.
-    void*& drawn = (queue + mask + 1)[random() & mask];
+    void*& drawn = drawn_[first + (step >> 40 & mask)];
     void* const leaving = drawn;
     drawn = oldest;
     return leaving;
   }
 
-  explicit Quarantine(uint64_t seed) : random_state_(seed) {}
-
   // Calls free_block for each: the thread exits or gives back what it can, or memory is refused.
   template <class FreeBlock>
   void take_all(FreeBlock free_block) {
-    for (void*& place : places_) {
-      void* const waiting = place;
-      place = nullptr;
-      std::atomic_signal_fence(std::memory_order_release);
-      if (waiting != nullptr) free_block(block_of(waiting));
+    for (auto* half : {&queues_, &drawn_}) {
+      for (void*& place : *half) {
+        void* const waiting = place;
+        place = nullptr;
+        std::atomic_signal_fence(std::memory_order_release);
+        if (waiting != nullptr) free_block(block_of(waiting));
+      }
     }
   }
 
   // For walkers, with the owner stopped.
   template <class Visit>
   void for_each(Visit visit) const {
-    for (void* waiting : places_) {
-      if (waiting != nullptr) visit(block_of(waiting));
+    for (const auto* half : {&queues_, &drawn_}) {
+      for (void* waiting : *half) {
+        if (waiting != nullptr) visit(block_of(waiting));
+      }
     }
   }
 
  private:
-  // PCG's multiplier and increment; the upper bits are the good ones.
-  uint64_t random() {
-    random_state_ = random_state_ * 6364136223846793005u + 1442695040888963407u;
-    return random_state_ >> 40;
+  // PCG's multiplier. The upper bits are the random ones. The lowest n count, in another order: they come to each
+  // value once in 2^n steps, as those of any such generator do with its full period. So they are the queue's place.
+  uint64_t next_step(ClassIndex c) {
+    return steps_[c.count()] = steps_[c.count()] * 6364136223846793005u + 1;
   }
 
-  uint64_t random_state_;
+  using Places = std::array<void*, quarantine_layout::kPlaces>;
+
+  std::array<uint64_t, kFirstLargeClass> steps_;
   std::array<quarantine_layout::Ring, kFirstLargeClass> rings_ = quarantine_layout::kRings;
-  void* places_[quarantine_layout::kPlaces] = {};
+  Places queues_{};
+  Places drawn_{};
 };
 
 // What a cache has of it in the default flavour.
 struct NoQuarantine {
-  explicit NoQuarantine(uint64_t) {}
   void* replace(ClassIndex, void* block) { return block; }
   template <class FreeBlock>
   void take_all(FreeBlock) {}

@@ -17,10 +17,10 @@
 
 #include "base/counter.h"
 #include "os/lock.h"
-#include "superslab/randomness.h"
 #include "superslab/slab_pages.h"
 #include "pool/shared_pool.h"
 #include "front/cache_front.h"
+#include "front/class_figures.h"
 #include "front/gate.h"
 #include "front/message.h"
 #include "front/quarantine.h"
@@ -66,7 +66,7 @@ class ThreadCache : public CacheFront {
   explicit ThreadCache(OwnerId id)
       : CacheFront(make_tag(id, ClassIndex(0)), empty_stack(), no_message()),
         id_(id),
-        quarantine_(quarantine_seed()) {
+        figures_(registry().primary()) {
     const Reservation& primary = registry().primary();
     base = primary.base;
     size = primary.size;
@@ -106,6 +106,8 @@ class ThreadCache : public CacheFront {
   // Blocks between the program's free and the stacks; hardened flavour only.
   using OwnQuarantine = std::conditional_t<kHardened, Quarantine, NoQuarantine>;
   OwnQuarantine& quarantine() { return quarantine_; }
+  using OwnFigures = std::conditional_t<kHardened, ClassFigures, NoFigures>;
+  const OwnFigures& figures() const { return figures_; }
 
   // os::thread_identity() of the thread that owns this cache; 0 while parked.
   uintptr_t owner_thread() const { return owner_thread_; }
@@ -222,11 +224,6 @@ class ThreadCache : public CacheFront {
   }
   void set_depth(ClassIndex c, uint32_t entries);
 
-  static uint64_t quarantine_seed() {
-    if constexpr (kHardened) return next_random();
-    return 0;
-  }
-
   // thread_cache.cpp: refill and flush.
   void empty_quarantine();
   void* refill(ClassIndex c);
@@ -324,6 +321,7 @@ class ThreadCache : public CacheFront {
   bool orphan_ = false;
   ClassState classes_[kClasses];
   [[no_unique_address]] OwnQuarantine quarantine_;
+  [[no_unique_address]] const OwnFigures figures_;
   // Last, because classes that are never used leave their part of it untouched; a full one fills two cache
   // lines.
   alignas(64) void* short_places_[kShortWords];

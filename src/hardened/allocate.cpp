@@ -68,6 +68,19 @@ void* pop_above_tiny(size_t size) {
   return inside.front()->pop(class_of(size + kCanaryBytes));
 }
 
+bool try_arm_above_tiny(void* block, size_t size, Origin origin) {
+  const ClassIndex c = class_of(size + kCanaryBytes);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const Reservation& home = registry().primary();
+  if (!home.holds(address)) return false;
+  const Place place{address, class_info(c).block_bytes, mid_record(home, home.offset_of(address), address)};
+  if (place.record == nullptr) return false;
+  const BlockState before = load_record(place).state();
+  // One that was zeroed is to be looked at.
+  if (before == BlockState::kLive || before == BlockState::kFreedZeroed) return false;
+  return try_surround(place, BlockRecord(size, origin, kMinAlignmentShift));
+}
+
 void* allocate_slow(void* block, size_t size, Origin origin) {
   if (size > kSizeMax) return nullptr;
   if (block == nullptr) block = heap::allocate_slow(size + extra_of(size, kMinAlignment));

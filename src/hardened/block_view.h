@@ -40,6 +40,13 @@ struct Place {
   return block_index(info, offset & (kSlotBytes.count() - 1));
 }
 
+// Of a block of a slab of several slots or of mid blocks, `offset` bytes into the reservation; nullptr where none starts.
+[[gnu::always_inline]] inline RecordWord* mid_record(const Reservation& home, size_t offset, uintptr_t block) {
+  const Slab& slab = *home.slot_at(offset).head();
+  const uint32_t index = block_starting_at(slab, block);
+  return index == kNoBlock ? nullptr : &home.record_at(home.offset_of(slab.base), index);
+}
+
 inline Place place_of(const Reservation& home, size_t offset, ClassIndex c) {
   const SizeClass& info = class_info(c);
   Place place{home.base + offset, info.block_bytes, nullptr};
@@ -48,9 +55,7 @@ inline Place place_of(const Reservation& home, size_t offset, ClassIndex c) {
     const uint32_t index = tiny_index(info, offset);
     return starts_block(info, offset, index) ? tiny_place_at(home, place.block, offset, info, index) : place;
   }
-  const Slab& slab = *home.slot_at(offset).head();
-  const uint32_t index = block_starting_at(slab, place.block);
-  if (index != kNoBlock) place.record = &home.record_at(home.offset_of(slab.base), index);
+  place.record = mid_record(home, offset, place.block);
   return place;
 }
 
@@ -73,17 +78,17 @@ inline void store_unaligned(uintptr_t at, uint64_t value) { *reinterpret_cast<Lo
   return std::rotr(canary, static_cast<int>(size * 8 % 64));
 }
 
-// `canary` is that of the block's last word: there, and right behind what was asked for.
-[[gnu::always_inline]] inline void write_canaries(uintptr_t block, size_t size, uintptr_t end,
-                                                  uint64_t canary) {
-  store_word(end, canary);
-  // Where the seam reaches into the last word it writes what is there already.
+// `canary` is that of the block's last word, and there already: where the seam reaches into it, it writes what is
+// there.
+[[gnu::always_inline]] inline void write_seam(uintptr_t block, size_t size, uintptr_t end, uint64_t canary) {
   os::store_again(block + size, seam_of(canary, size), end);
 }
 
 inline void write_canaries_of(uintptr_t block, size_t size, size_t bytes) {
   const uintptr_t end = block + bytes - kCanaryBytes;
-  write_canaries(block, size, end, canary_at(end));
+  const uint64_t canary = canary_at(end);
+  store_word(end, canary);
+  write_seam(block, size, end, canary);
 }
 
 [[gnu::always_inline]] inline bool canaries_are_sound(uintptr_t block, size_t size, size_t bytes) {

@@ -35,7 +35,8 @@ struct Claim {
 }
 
 // Ends the process unless the block is live and sound; returns its record.
-BlockRecord require_sound(Place place, size_t offset, Claim claim) {
+// Inline, for a Place that travels through memory is read before it has arrived there.
+[[gnu::always_inline]] inline BlockRecord require_sound(Place place, size_t offset, Claim claim) {
   if (place.record == nullptr) report_not_live(place.block);
   const BlockRecord record = load_record(place);
   const bool fits = record.live_from(claim.origin) && claim.alignment == 0 &&
@@ -116,54 +117,71 @@ void deallocate_claimed(void* block, Claim claim) {
   heap::deallocate_slow(block);
 }
 
-// A tiny block of another thread's, in the primary reservation: as the short way, but what it touches is in
-// another core's cache, so it is asked for at once, and for writing.
+// A tiny block of another thread's: as the short way, but what it touches is in another core's cache, so it is
+// asked for at once, and for writing.
 template <class Pass>
-bool try_deallocate_remote(ThreadCache* cache, size_t offset, ClassIndex c, void* block, size_t size,
-                           Origin origin) {
-  const SizeClass& info = class_info(c);
-  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
-  os::prefetch_to_write(&registry().primary().record_at(offset, tiny_index(info, offset)));
+bool try_disarm_remote(const ThreadCache::OwnFigures& figures, size_t offset, ClassIndex c, void* block, size_t size,
+                       Origin origin) {
+  const Place place = tiny_place(figures, reinterpret_cast<uintptr_t>(block), offset, c);
+  os::prefetch_to_write(place.record);
   os::prefetch_to_write(block);
-  os::prefetch_to_write(reinterpret_cast<void*>(address + info.block_bytes - 1));
-  if (!try_disarm_tiny<Pass>(offset, c, block, size, origin)) return false;
-  void* leaving;
-  {
-    const Inside inside;
-    leaving = cache->quarantine().replace(c, Quarantine::as_remote(block));
-    if (leaving == nullptr) return true;
-    if (Quarantine::is_remote(leaving)) {
-      void* const travelling = Quarantine::block_of(leaving);
-      Message* message = cache->message_for(cache->tag_in_primary(travelling));
-      if (message != nullptr) [[likely]] {
-        message->append(travelling);
-        return true;
-      }
-    } else if (cache->push(c, leaving)) {
-      return true;
-    }
-  }
-  release(leaving);
+  os::prefetch_to_write(reinterpret_cast<void*>(place.block + place.bytes - kCanaryBytes));
+  return try_disarm_tiny<Pass>(figures, offset, c, block, size, origin);
+}
+
+// A mid block, whosever, that keeps its contents.
+bool try_disarm_mid(size_t offset, ClassIndex c, void* block, size_t size, Origin origin) {
+  const size_t bytes = class_info(c).block_bytes;
+  if (bytes <= config().zero_freed_bytes) return false;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  RecordWord* const word = mid_record(registry().primary(), offset, address);
+  if (word == nullptr) return false;
+  const Place place{address, bytes, word};
+  const BlockRecord record = load_record(place);
+  if (!record.live_from(origin) || (size != kAnySize && size != record.size())) return false;
+  if (!canaries_are_sound(address, record.size(), bytes) || !front_is_sound(address, offset)) return false;
+  store_record(place, record.with(BlockState::kFreed));
   return true;
 }
 
-// What neither is the thread's own nor of a cache.
-[[gnu::noinline]] void deallocate_not_own(void* block, size_t size, Origin origin) {
-  CacheFront* front = t_front;
-  const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
-  if (offset < front->size && is_cache(front)) {
-    // relaxed: constant while the block lives, see Registry::set_tags().
-    const uint32_t tag = front->tags[offset >> kSlotShift].load(std::memory_order_relaxed);
-    const ClassIndex c = tag_class(tag);
-    ThreadCache* cache = static_cast<ThreadCache*>(front);
-    if (is_of_slab(tag) && (tag ^ front->tag) >= kClasses && c.count() < kTinyClasses) {
-      const bool done = c.count() < kSmallClasses
-                            ? try_deallocate_remote<Small>(cache, offset, c, block, size, origin)
-                            : try_deallocate_remote<AboveSmall>(cache, offset, c, block, size, origin);
-      if (done) return;
+// By way of the quarantine to the stack, or into a message.
+void send_on(ThreadCache* cache, ClassIndex c, void* waiting) {
+  void* leaving;
+  {
+    const Inside inside(cache);
+    leaving = cache->quarantine().replace(c, waiting);
+    if (leaving == nullptr) return;
+    if (Quarantine::is_remote(leaving)) {
+      void* const travelling = Quarantine::block_of(leaving);
+      Message* message = cache->message_for(cache->tag_in_primary(travelling));
+      if (message != nullptr) [[likely]] return message->append(travelling);
+    } else if (cache->push(c, leaving)) {
+      return;
     }
   }
-  deallocate_slow(block, size, 0, origin);
+  release(leaving);
+}
+
+// Whatever is no tiny block of this thread's own.
+[[gnu::noinline]] void deallocate_other(void* block, size_t size, Origin origin) {
+  CacheFront* front = t_front;
+  const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
+  if (offset >= front->size || !is_cache(front)) return deallocate_slow(block, size, 0, origin);
+  // relaxed: constant while the block lives, see Registry::set_tags().
+  const uint32_t tag = front->tags[offset >> kSlotShift].load(std::memory_order_relaxed);
+  const ClassIndex c = tag_class(tag);
+  ThreadCache* cache = static_cast<ThreadCache*>(front);
+  const bool own = (tag ^ front->tag) < kClasses;
+  const bool mid = c.count() >= kTinyClasses;
+  const bool has_short_way = is_of_slab(tag) && !is_large(c) && (mid || !own);
+  if (!has_short_way) return deallocate_slow(block, size, 0, origin);
+  const bool small = c.count() < kSmallClasses;
+  const auto& figures = cache->figures();
+  const bool served = mid     ? try_disarm_mid(offset, c, block, size, origin)
+                      : small ? try_disarm_remote<Small>(figures, offset, c, block, size, origin)
+                              : try_disarm_remote<AboveSmall>(figures, offset, c, block, size, origin);
+  if (!served) return deallocate_slow(block, size, 0, origin);
+  send_on(cache, c, own ? block : Quarantine::as_remote(block));
 }
 
 // As deallocate() and deallocate_sized(), for tiny blocks that are not small.
@@ -175,7 +193,7 @@ template <class Pass>
     const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
     if (try_deallocate_tiny<Pass>(front, offset, ClassIndex(c), block, size, origin)) return;
   }
-  deallocate_not_own(block, size, origin);
+  deallocate_other(block, size, origin);
 }
 
 [[gnu::noinline]] void deallocate_without_wide(void* block, size_t size, Origin origin) {

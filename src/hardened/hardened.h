@@ -27,6 +27,8 @@ inline constexpr size_t kAnySize = SIZE_MAX;
 [[gnu::cold, gnu::noinline]] void* allocate_zeroed_slow(void* block, size_t size, Origin origin);
 // From the stack; nullptr when there is none.
 void* pop_above_tiny(size_t size);
+// False, and it is as it was, when it is for allocate_slow() to look at.
+bool try_arm_above_tiny(void* block, size_t size, Origin origin);
 void deallocate_above_small(void* block, Origin origin);
 void deallocate_sized_above_small(void* block, size_t size, Origin origin);
 // Any block. `size` may be kAnySize, `alignment` 0.

@@ -18,20 +18,40 @@ namespace hakmem::hardened {
 
 inline constexpr uint32_t kMinAlignmentShift = std::countr_zero(kMinAlignment);
 
-// A free block becomes the program's; false, and nothing is done, when it is not as it was left.
-template <class Pass>
-[[gnu::always_inline]] inline bool try_arm_tiny(Place place, BlockRecord record) {
+// Canaries and record of a block that becomes the program's; false, and nothing is done, when its end was
+// written to.
+[[gnu::always_inline]] inline bool try_surround(Place place, BlockRecord record) {
   const uintptr_t end = place.block + place.bytes - kCanaryBytes;
   const uint64_t canary = canary_at(end);
-  if (!Pass::reads_as_zero(place.block, place.bytes)) [[unlikely]] return false;
-  if (!end_word_is_sound(end, canary) || load_record(place).live()) [[unlikely]] return false;
-  write_canaries(place.block, record.size(), end, canary);
+  if (const uint64_t found = load_word(end); found != canary) [[unlikely]] {
+    if (found != 0) return false;
+    store_word(end, canary);
+  }
+  write_seam(place.block, record.size(), end, canary);
   store_record(place, record);
   return true;
 }
 
+// A free block becomes the program's; false, and nothing is done, when it is not as it was left.
+template <class Pass>
+[[gnu::always_inline]] inline bool try_arm_tiny(Place place, BlockRecord record) {
+  if (!Pass::reads_as_zero(place.block, place.bytes)) [[unlikely]] return false;
+  return !load_record(place).live() && try_surround(place, record);
+}
+
+[[gnu::always_inline]] inline size_t within_slot(size_t offset) { return offset & (kSlotBytes.count() - 1); }
+
+// A tiny class's slab is one slot.
+[[gnu::always_inline]] inline Place tiny_place(const ThreadCache::OwnFigures& figures, uintptr_t address, size_t offset,
+                                               ClassIndex c) {
+  const uint32_t index = figures.index(c, within_slot(offset));
+  return Place{address, figures.bytes(c), figures.record_at(offset, index)};
+}
+
 // What serves a request that goes no short way: `block` is one that the stack gave, or nullptr.
 using AllocateSlow = void* (*)(void* block, size_t size, Origin origin);
+// What blocks above kTinyMax must read as.
+enum class Contents : bool { kAny, kZero };
 
 // `size` is at most kTinyMax - kCanaryBytes. What kSlow does not serve is zero.
 template <class Pass, AllocateSlow kSlow>
@@ -49,31 +69,35 @@ template <class Pass, AllocateSlow kSlow>
   const size_t offset = address - front->base;
   // No block is outside, too.
   if (offset >= front->size) [[unlikely]] return kSlow(block, size, origin);
-  const SizeClass& info = class_info(c);
-  const Place place = tiny_place_at(registry().primary(), address, offset, info, tiny_index(info, offset));
+  const Place place = tiny_place(static_cast<const ThreadCache*>(front)->figures(), address, offset, c);
   const BlockRecord record(size, origin, kMinAlignmentShift);
   if (!try_arm_tiny<Pass>(place, record)) [[unlikely]] return kSlow(block, size, origin);
   return block;
 }
 
 // What allocate_above_small() does not do itself: above kTinyMax, and without wide vectors.
-template <AllocateSlow kSlow>
+template <AllocateSlow kSlow, Contents kContents>
 [[gnu::noinline]] void* allocate_otherwise(size_t size, Origin origin) {
-  if (size > kTinyMax - kCanaryBytes) return kSlow(pop_above_tiny(size), size, origin);
+  if (size > kTinyMax - kCanaryBytes) {
+    void* block = pop_above_tiny(size);
+    const bool may_serve = kContents == Contents::kAny && block != nullptr;
+    if (may_serve && try_arm_above_tiny(block, size, origin)) return block;
+    return kSlow(block, size, origin);
+  }
   return allocate_tiny<AboveSmall, kSlow>(size, origin);
 }
 
 // The same for any size.
-template <AllocateSlow kSlow>
+template <AllocateSlow kSlow, Contents kContents>
 [[gnu::noinline]] void* allocate_above_small(size_t size, Origin origin) {
   const bool served = size <= kTinyMax - kCanaryBytes && known_to_have_wide_vectors();
-  if (!served) [[unlikely]] return allocate_otherwise<kSlow>(size, origin);
+  if (!served) [[unlikely]] return allocate_otherwise<kSlow, kContents>(size, origin);
   return allocate_tiny<Wide, kSlow>(size, origin);
 }
 
-template <AllocateSlow kSlow>
+template <AllocateSlow kSlow, Contents kContents = Contents::kAny>
 [[gnu::always_inline]] inline void* allocate(size_t size, Origin origin) {
-  if (size > kSmallMax - kCanaryBytes) return allocate_above_small<kSlow>(size, origin);
+  if (size > kSmallMax - kCanaryBytes) return allocate_above_small<kSlow, kContents>(size, origin);
   return allocate_tiny<Small, kSlow>(size, origin);
 }
 
@@ -86,13 +110,12 @@ template <AllocateSlow kSlow>
 // A live block of class `c` becomes a freed one, with every check; false: it is as it was. `size` kAnySize:
 // not given.
 template <class Pass>
-[[gnu::always_inline]] inline bool try_disarm_tiny(size_t offset, ClassIndex c, void* block, size_t size,
-                                                   Origin origin) {
-  const SizeClass& info = class_info(c);
-  const uint32_t index = tiny_index(info, offset);
-  if (!starts_block(info, offset, index)) [[unlikely]] return false;
-  const Place place = tiny_place_at(registry().primary(), reinterpret_cast<uintptr_t>(block), offset,
-                                    info, index);
+[[gnu::always_inline]] inline bool try_disarm_tiny(const ThreadCache::OwnFigures& figures, size_t offset, ClassIndex c,
+                                                   void* block, size_t size, Origin origin) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  const uint32_t index = figures.index(c, within_slot(offset));
+  if (index * figures.bytes(c) != within_slot(offset)) [[unlikely]] return false;
+  const Place place{address, figures.bytes(c), figures.record_at(offset, index)};
   const BlockRecord record = load_record(place);
   if (!record.live_from(origin)) [[unlikely]] return false;
   if (size != kAnySize && size != record.size()) [[unlikely]] return false;
@@ -108,11 +131,12 @@ template <class Pass>
 template <class Pass>
 [[gnu::always_inline]] inline bool try_deallocate_tiny(CacheFront* front, size_t offset, ClassIndex c,
                                                        void* block, size_t size, Origin origin) {
-  if (!try_disarm_tiny<Pass>(offset, c, block, size, origin)) [[unlikely]] return false;
+  ThreadCache* const cache = static_cast<ThreadCache*>(front);
+  if (!try_disarm_tiny<Pass>(cache->figures(), offset, c, block, size, origin)) [[unlikely]] return false;
   void* leaving;
   {
-    const Inside inside;
-    leaving = static_cast<ThreadCache*>(front)->quarantine().replace(c, block);
+    const Inside inside(front);
+    leaving = cache->quarantine().replace(c, block);
     if (leaving == nullptr) return true;
     if (!Quarantine::is_remote(leaving) && front->push(c, leaving)) [[likely]] return true;
   }

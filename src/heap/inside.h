@@ -14,7 +14,9 @@ namespace hakmem {
 
 class Inside {
  public:
-  Inside() : front_(t_front) {
+  Inside() : Inside(t_front) {}
+  // For a caller that has read t_front.
+  explicit Inside(CacheFront* front) : front_(front) {
     t_front = const_cast<CacheFront*>(&kBusyFront);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
