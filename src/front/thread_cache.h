@@ -91,6 +91,9 @@ class ThreadCache : public CacheFront {
   // A block whose tag names another cache.
   void deallocate_remote(uint32_t tag, void* block);
 
+  // A slow path was passed: one that takes none of the calls above and below must say so, or ticks stay away.
+  void count_slow_path();
+
   // Sends messages and empties the stacks. Afterwards the cache may park; the places of the stacks and
   // the kept slabs are the next thread's.
   void leave();
@@ -296,7 +299,6 @@ class ThreadCache : public CacheFront {
   void keep_strays(Message* message, Slab** released);
 
   // tick.cpp: bounded deferred work.
-  void count_slow_path();
   void tick(Milliseconds now);
 
   const OwnerId id_;

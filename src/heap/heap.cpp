@@ -149,8 +149,15 @@ void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
 void* allocate_counted(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
   // Between its fork handlers a thread holds the profiler's lock: the next allocation is the sample.
   if (gate->takes(size) && !lifecycle::busy()) [[unlikely]] {
-    const Inside inside;
-    if (void* block = profiler().sample(gate, c, alignment, size, zero); block != nullptr) return block;
+    void* block;
+    {
+      // A thread whose every block is sampled passes no other slow path.
+      const SlowPath slow(gate->cache);
+      gate->cache->count_slow_path();
+      block = profiler().sample(gate, c, alignment, size, zero);
+    }
+    after_slow_path();
+    if (block != nullptr) return block;
   }
   return alignment == SlotCount(1) ? gate->cache->pop(c) : nullptr;
 }

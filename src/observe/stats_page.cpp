@@ -181,8 +181,7 @@ void StatsPage::note_changes(const PageTotals& totals, uint64_t now) {
   rise(PageEvent::kMismatch, totals_.sized_mismatches, totals.sized_mismatches, 1);
 }
 
-// Whatever the argument is, the worst is many samples: the profiler takes no rate so small that a program of small
-// blocks has no slow path left, and so no tick to end it.
+// Whatever the argument is, the worst is many samples: each counts as a slow path, so ticks come, and one can end it.
 void answer_profile(const PageHeader& header, uint64_t request) {
   if ((request & kRequestProfile) != 0) {
     // relaxed: the acquire of the request was before.

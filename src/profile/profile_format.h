@@ -21,7 +21,7 @@ inline constexpr uint32_t kProfileVersion = 1;
 inline constexpr char kProfileSuffix[] = ".profile";
 
 inline constexpr uint32_t kProfileDepthMax = 64;
-// Bytes between two samples, at least. A sampled block passes no slow path, and without those no request is answered.
+// Bytes between two samples, at least: at this rate nearly every block of 16 KiB and more is one.
 inline constexpr uint64_t kProfileRateMin = 4096;
 inline constexpr uint32_t kCountShift = 16;
 

@@ -1,5 +1,5 @@
 """Mutants of the steps by which slabs, caches and messages change lists and hands."""
-from rows import CACHE, FRONT, HOLES, LINKS, LIST, LOCK, LOCK_CPP, OWN, REMOTE, SCHEDULE, step
+from rows import CACHE, FRONT, HOLES, LINKS, LIST, LOCK, LOCK_CPP, OWN, PROFILE, REMOTE, SCHEDULE, step
 
 PROFILER = "profile/profiler.cpp"
 
@@ -127,11 +127,12 @@ MAIL = [
          "note_left_mail(*cache);  // somebody else had its lock", "", FRONT, quick=True),
 ]
 
-PROFILE = [
+PROFILES = [
+    step("sampled blocks bring no ticks", "heap/heap.cpp", "gate->cache->count_slow_path();", "", PROFILE),
     step("two threads make a profile's file", PROFILER, "if (making_.exchange(true, std::memory_order_acquire)) return false;",
          "making_.store(true, std::memory_order_relaxed);", SCHEDULE),
     step("a profile's file is made once more", PROFILER, "if (!file_.is_open()) wanted =", "wanted =", SCHEDULE),
     step("a profile that was stopped is made all the same", PROFILER, "if (!is_wanted) made.close();", "", SCHEDULE),
 ]
 
-STEPS = LOCKS + SLABS + CACHES + MAIL + PROFILE
+STEPS = LOCKS + SLABS + CACHES + MAIL + PROFILES

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "large/huge.h"
 #include "heap/heap.h"
+#include "heap/lifecycle.h"
 #include "observe/invariants.h"
 
 namespace hakmem {
@@ -90,7 +92,7 @@ class ProfilerTest : public testing::Test {
   }
 };
 
-TEST_F(ProfilerTest, NoRateIsSoSmallThatSlowPathsFailToCome) {
+TEST_F(ProfilerTest, NoRateIsSmallerThanTheSmallest) {
   profiler().stop();
   profiler().start(Bytes(1));
   EXPECT_EQ(profiler().rate(), Bytes(kProfileRateMin));
@@ -104,6 +106,26 @@ TEST_F(ProfilerTest, WhatIsFreedIsNotLive) {
   EXPECT_EQ(get(header->samples_lost), 0u);
   EXPECT_EQ(get(header->live_bytes), 0u);
   EXPECT_GT(get(header->peak_bytes), 0u);
+}
+
+TEST_F(ProfilerTest, SampledBlocksAloneBringTicksAndDecay) {
+  // Of these none in e^32 is not sampled.
+  constexpr size_t kSize = size_t{128} << 10;
+  std::thread([] {
+    std::vector<void*> held;
+    for (int i = 0; i < 256; ++i) held.push_back(get(kSize));
+    for (void* block : held) put(block);
+    const ThreadCache* cache = lifecycle::current_cache();
+    ASSERT_NE(cache, nullptr);
+    const uint64_t ticks = cache->stats().ticks.get();
+    // Each turn leaves two slots EMPTY; more than those are the decay's.
+    ASSERT_GT(pool().stats().empty_slots, 8u);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (pool().stats().empty_slots > 8 && std::chrono::steady_clock::now() < limit) put(get(kSize));
+    EXPECT_GT(cache->stats().ticks.get(), ticks + 1);
+    EXPECT_LE(pool().stats().empty_slots, 8u);
+  }).join();
+  EXPECT_EQ(get(find_header()->live_bytes), 0u);
 }
 
 TEST_F(ProfilerTest, OthersMayFreeAfterTheThreadHasLeft) {
