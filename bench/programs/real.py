@@ -46,14 +46,17 @@ PAGE_KIB = os.sysconf("SC_PAGESIZE") // 1024
 
 
 class Box(Sandbox):
-    """A sandbox that also remembers how large the measured process was when it was last seen alive."""
+    """A sandbox that also remembers how large the measured process was when it was last seen alive, and whether it was profiled."""
 
     end_rss_kib = 0
+    profiled = False
 
     def look_for_library(self, running: Running) -> None:
         super().look_for_library(running)
         try:
-            resident = int(Path(f"/proc/{running.program_pid()}/statm").read_text().split()[1])
+            pid = running.program_pid()
+            resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            self.profiled |= any(Path(f"/dev/shm/hakmem.{os.geteuid()}").glob(f"{pid}.*.profile"))
         except (OSError, IndexError, ValueError):
             return  # it has not started yet, or is gone
         if resident > 0:  # 0: it has ended, and waits to be reaped
@@ -181,8 +184,8 @@ def result_line(name: str, box: Box, ops: int, library: str) -> str:
         "malloc_from": os.path.basename(path), "malloc_path": path})
 
 
-def run(name: str, library: str, folder: Path) -> str:
-    """One run. Raises StepFailed when it does not count."""
+def run(name: str, library: str, folder: Path) -> tuple[Box, int]:
+    """One run, and its ops. Raises StepFailed when it does not count."""
     program = PROGRAMS[name]
     preload = library or (system_libc() if program.brings_own_malloc else "")
     box = Box(folder / name, build_launcher(folder), preload, TIMEOUT_SECONDS, frozenset({program.image}))
@@ -192,7 +195,7 @@ def run(name: str, library: str, folder: Path) -> str:
         box.close()
     if preload and not box.proof_is_complete():
         raise StepFailed(f"{name}: {preload} was never seen mapped in {program.image}")
-    return result_line(name, box, ops, library)
+    return box, ops
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -221,7 +224,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that everything below is tidied up
     folder = Path(tempfile.mkdtemp(prefix="hakmem-bench-"))
     try:
-        print(run(arguments.name, library, folder))
+        print(result_line(arguments.name, *run(arguments.name, library, folder), library))
         return 0
     except (StepFailed, subprocess.TimeoutExpired) as failure:
         print(f"real.py: {failure}", file=sys.stderr)

@@ -32,7 +32,7 @@ struct Gate : CacheFront {
   void* pop_counted(size_t bytes) {
     const int64_t left = allowance - static_cast<int64_t>(bytes);
     if (left < 0) return nullptr;
-    void* block = behind->pop(behind->tiny_class_of(bytes));
+    void* block = behind->pop(bytes <= kTinyMax ? behind->tiny_class_of(bytes) : mid_class_of(bytes));
     if (block != nullptr) allowance = left;
     return block;
   }

@@ -216,17 +216,6 @@ bool append_to_open_message(CacheFront* front, void* block) {
   return true;
 }
 
-// True when the gate of a profiled thread lets it through, as try_deallocate() and the open messages would
-// without one.
-bool deallocate_behind_gate(void* block) {
-  Gate* gate = gate_of(t_front);
-  if (gate == nullptr) return false;
-  ThreadCache* cache = gate->cache;
-  const uint32_t size_class = cache->own_class_of(block);
-  if (size_class < kClasses) return cache->push(ClassIndex(size_class), block);
-  return append_to_open_message(cache, block);
-}
-
 void deallocate_sampled(void* block) {
   if (lifecycle::busy()) {
     g_deferred.put(block);
@@ -268,13 +257,13 @@ void* try_allocate_unmarked(size_t size) {
   return try_allocate(size);
 }
 
-}  // namespace
+// What a profiled thread's cache has; nullptr for the others.
+[[gnu::always_inline]] inline void* pop_at_gate(size_t size) {
+  Gate* gate = gate_of(t_front);
+  return gate != nullptr && size <= kLargeMax ? gate->pop_counted(size) : nullptr;
+}
 
-void* allocate_slow(size_t size) {
-  // What a profiled thread's cache has, as soon as may be.
-  if (Gate* gate = gate_of(t_front); gate != nullptr && size <= kTinyMax) [[unlikely]] {
-    if (void* block = gate->pop_counted(size); block != nullptr) return block;
-  }
+[[gnu::noinline]] void* allocate_missed(size_t size) {
   if (passes_through()) return os::libc_malloc(size);
   if (void* block = try_allocate_guarded(size, kMinAlignment); block != nullptr) return block;
   if (size > kLargeMax) return allocate_huge(size, 1);
@@ -282,10 +271,9 @@ void* allocate_slow(size_t size) {
   return allocate_class(class_of(size), SlotCount(1), size, &zero);
 }
 
-void deallocate_slow(void* block) {
-  // A gate has no messages.
-  if (block == nullptr || append_to_open_message(t_front, block)) return;
-  if (deallocate_behind_gate(block)) return;
+// `front`: the thread's own, behind its gate if it has one; a gate has no messages.
+[[gnu::noinline]] void deallocate_missed(CacheFront* front, void* block) {
+  if (block == nullptr || append_to_open_message(front, block)) return;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   // A huge block in SuperSlabs is INTERIOR throughout.
   if (tag == kInteriorTag && deallocate_huge(block)) return;
@@ -301,9 +289,31 @@ void deallocate_slow(void* block) {
   report_misuse(Misuse::kForeignFree, block);
 }
 
+}  // namespace
+
+void* allocate_slow(size_t size) {
+  // First, because a profiled thread's every call comes here.
+  if (void* block = pop_at_gate(size); block != nullptr) return block;
+  return allocate_missed(size);
+}
+
+void deallocate_slow(void* block) {
+  CacheFront* front = t_front;
+  // As above.
+  if (Gate* gate = gate_of(front); gate != nullptr) [[unlikely]] {
+    front = gate->behind;
+    const uint32_t size_class = front->own_class_of(block);
+    if (size_class < kClasses && front->push(ClassIndex(size_class), block)) return;
+  }
+  deallocate_missed(front, block);
+}
+
 void* allocate_zeroed(size_t size, size_t slack) {
   void* block = try_allocate_unmarked(size);
   bool zero = false;
+  if (block == nullptr) {
+    block = pop_at_gate(size);
+  }
   if (block == nullptr) {
     if (passes_through()) return os::libc_calloc(1, size);
     block = try_allocate_guarded(size, kMinAlignment);

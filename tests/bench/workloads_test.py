@@ -153,10 +153,23 @@ class RealProgramTest(unittest.TestCase):
     def test_its_line_and_whose_malloc(self):
         if real.find_program("sqlite3") is None:
             self.skipTest("sqlite3 is not installed")
-        result = json.loads(real.run("sqlite", str(ARGUMENTS.library), self.folder))
+        result = json.loads(real.result_line("sqlite", *real.run("sqlite", str(ARGUMENTS.library), self.folder),
+                                             str(ARGUMENTS.library)))
         self.assertEqual(list(result), list(MEMBERS))
         self.assertEqual((result["name"], result["malloc_path"]), ("sqlite", str(ARGUMENTS.library)))
         self.assertGreater(result["peak_rss_kib"], 10 << 10)
+
+    def test_what_the_profiler_costs_it(self):
+        if real.find_program("sqlite3") is None:
+            self.skipTest("sqlite3 is not installed")
+        command = [sys.executable, ROOT / "bench/programs/profiler_cost.py", "--only", "sqlite", "--rounds", "1", "--library"]
+        done = subprocess.run([*command, ARGUMENTS.library], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^sqlite +\d+\.\d+ +\d+\.\d+ +[+-]\d")
+        self.assertRegex(done.stdout, r"geometric mean of 1: [+-]\d+\.\d+ % user and system time")
+        # A library without a profiler: such a figure is none.
+        done = subprocess.run([*command, real.system_libc()], capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.returncode, "showed a profile" in done.stderr), (1, True), done.stderr)
 
     def test_a_run_without_proof_does_not_count(self):
         elsewhere = real.Program(("true",), "no such image", lambda box: len(box.run(["true"])) + 1)

@@ -28,10 +28,11 @@ class StepFailed(Exception):
 
 @dataclass
 class Cost:
-    """What a run cost: peak RSS of its largest process (KiB) and wall time of its steps (seconds)."""
+    """What a run cost: peak RSS of its largest process (KiB), wall time of its steps, and their user and system time (seconds)."""
 
     rss_kib: int = 0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 @dataclass
@@ -117,11 +118,12 @@ class Sandbox:
             time.sleep(POLL_SECONDS)
         running.reap()
         fields = running.report.read_text().split()
-        if len(fields) != 4:
+        if len(fields) != 5:
             raise StepFailed(self.describe(running, "the launcher itself failed"))
-        status, rss_kib, wall_ns = (int(text) for text in fields[1:])
+        status, rss_kib, wall_ns, cpu_us = (int(text) for text in fields[1:])
         self.cost.rss_kib = max(self.cost.rss_kib, rss_kib)
         self.cost.wall_s += wall_ns / 1e9
+        self.cost.cpu_s += cpu_us / 1e6
         code = os.waitstatus_to_exitcode(status)
         if code < 0:
             raise StepFailed(self.describe(running, f"killed by {signal.Signals(-code).name}"))
