@@ -23,6 +23,7 @@
 #include "installation.h"
 #include "live/text.h"
 #include "profile/command.h"
+#include "search_path.h"
 
 namespace hakmem::tools {
 namespace {
@@ -33,34 +34,6 @@ template <typename... Args>
 int fail(ExitCode code, fmt::format_string<Args...> text, Args&&... args) {
   fmt::print(stderr, "hakmem run: {}\n", fmt::format(text, std::forward<Args>(args)...));
   return code;
-}
-
-bool is_file(const std::string& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
-}
-
-// What execvp() would run: the first executable of that name in PATH, else the first file at all.
-std::optional<std::string> find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) {
-    struct stat status {};
-    if (stat(name.c_str(), &status) != 0) return std::nullopt;
-    return name;
-  }
-  const char* search = std::getenv("PATH");
-  const std::string path = search != nullptr ? search : "/bin:/usr/bin";
-  std::optional<std::string> not_executable;
-  for (std::size_t start = 0; start <= path.size();) {
-    const std::size_t end = std::min(path.find(':', start), path.size());
-    const std::string folder = end == start ? "." : path.substr(start, end - start);
-    const std::string file = folder + "/" + name;
-    if (is_file(file)) {
-      if (access(file.c_str(), X_OK) == 0) return file;
-      if (!not_executable) not_executable = file;
-    }
-    start = end + 1;
-  }
-  return not_executable;
 }
 
 // Ours goes last: what is preloaded already was put there by somebody who wants to come first.
@@ -156,9 +129,10 @@ int run(const std::vector<std::string>& command, const RunOptions& options) {
                 library->native());
   }
 
-  const std::optional<std::string> program = find_program(name);
+  const std::optional<std::string> program = search_path(name);
   if (!program) return fail(kExitNotFound, "{}: command not found", name);
-  if (!is_file(*program)) return fail(kExitPermission, "{}: not a file", *program);
+  std::error_code error;
+  if (!fs::is_regular_file(*program, error)) return fail(kExitPermission, "{}: not a file", *program);
   if (access(program->c_str(), X_OK) != 0) {
     return fail(kExitPermission, "{}: {}", *program, std::strerror(errno));
   }

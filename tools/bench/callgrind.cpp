@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "../search_path.h"
+
 extern char** environ;
 
 namespace hakmem::bench {
@@ -62,18 +64,6 @@ ChildResult run_under_callgrind(const Row& row, const fs::path& program, const A
   return run_child(command, environment_with(allocator, settings), kTimeout);
 }
 
-bool valgrind_is_installed() {
-  const char* path = std::getenv("PATH");
-  const std::string folders = path != nullptr ? path : "/usr/bin:/bin";
-  for (std::size_t start = 0; start <= folders.size();) {
-    const std::size_t end = std::min(folders.find(':', start), folders.size());
-    std::error_code error;
-    if (fs::is_regular_file(fs::path(folders.substr(start, end - start)) / "valgrind", error)) {
-      return true;
-    }
-    start = end + 1;
-  }
-  return false;
-}
+bool valgrind_is_installed() { return tools::search_path("valgrind").has_value(); }
 
 }  // namespace hakmem::bench
