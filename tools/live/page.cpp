@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "failure.h"
+#include "request_word.h"
 #include "observe/page_format.h"
 #include "profile/profile_format.h"
 
@@ -102,94 +103,6 @@ std::optional<PageFile> find_file(const std::vector<Mapping>& mappings, bool pro
   }
   return std::nullopt;
 }
-
-std::uint64_t bits_of(Request request) {
-  switch (request) {
-    case Request::kPurge:
-      return kRequestPurge;
-    case Request::kProfile:
-      return kRequestProfile;
-    case Request::kNoProfile:
-      return kRequestNoProfile;
-    case Request::kLatency:
-      return kRequestLatency;
-    default:
-      return kRequestRefresh;
-  }
-}
-
-constexpr std::uint64_t kRequestBits = 255;
-// They take the argument, or undo each other: one of them at a time.
-constexpr std::uint64_t kAloneBits = kRequestProfile | kRequestNoProfile | kRequestLatency;
-
-// What one caller asks for, in a page that others write to. There is no exchange between processes that only write a
-// file: a word that was overwritten is seen as such, and written again.
-class RequestWord {
- public:
-  RequestWord(int file, const std::string& path, std::uint64_t bits, std::uint32_t argument)
-      : file_(file), path_(path), bits_(bits), argument_(argument) {}
-
-  // One look. True: it was answered. `insists`: what bars it is not waited for any longer.
-  bool ask(bool insists) {
-    const auto answered = read<std::uint64_t>(offsetof(PageHeader, answered));
-    const auto request = read<std::uint64_t>(offsetof(PageHeader, request));
-    if (word_ && is_reached(answered)) {
-      if (serves(answered)) return true;
-      word_.reset();  // another's took its place
-    }
-    if (!is_asked(request, answered)) write(request, request == answered ? 0 : request & kRequestBits, insists);
-    return false;
-  }
-
- private:
-  template <typename T>
-  T read(std::size_t offset) const {
-    T value{};
-    if (pread(file_, &value, sizeof(value), static_cast<off_t>(offset)) != sizeof(value)) refused();
-    return value;
-  }
-
-  template <typename T>
-  void put(const T& value, std::size_t offset) const {
-    if (pwrite(file_, &value, sizeof(value), static_cast<off_t>(offset)) != sizeof(value)) refused();
-  }
-
-  [[noreturn]] void refused() const {
-    throw Failure(kExitPermission, "{} cannot be written: {}", path_, std::strerror(errno));
-  }
-
-  bool takes_argument() const { return (bits_ & (kRequestProfile | kRequestLatency)) != 0; }
-  // Any answer is a fresh page.
-  bool serves(std::uint64_t word) const { return bits_ == kRequestRefresh || (word & bits_) == bits_; }
-  // Numbers wrap, as a page may hold anything.
-  bool is_reached(std::uint64_t answered) const {
-    return static_cast<std::int64_t>((answered | kRequestBits) - (*word_ & ~kRequestBits)) >= 0;
-  }
-
-  // By the word that stands, whoever wrote it.
-  bool is_asked(std::uint64_t request, std::uint64_t answered) {
-    if (request == answered || !serves(request)) return false;
-    if (takes_argument() && read<std::uint32_t>(offsetof(PageHeader, argument)) != argument_) return false;
-    word_ = request;
-    return true;
-  }
-
-  void write(std::uint64_t request, std::uint64_t pending, bool insists) {
-    if ((bits_ & kAloneBits) != 0) {
-      if ((pending & kAloneBits) != 0 && !insists) return;
-      pending &= ~kAloneBits;
-    }
-    if (takes_argument()) put(argument_, offsetof(PageHeader, argument));
-    word_ = (request / 256 + 1) * 256 + (pending | bits_);
-    put(*word_, offsetof(PageHeader, request));
-  }
-
-  const int file_;
-  const std::string& path_;
-  const std::uint64_t bits_;
-  const std::uint32_t argument_;
-  std::optional<std::uint64_t> word_;  // whose answer is this one's
-};
 
 bool is_name(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -380,7 +293,7 @@ StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t arg
     throw Failure(kExitPermission, "{} belongs to another user than process {}: nothing is asked of it", before.path,
                   pid);
   }
-  RequestWord word(opened, before.path, bits_of(request), argument);
+  RequestWord word(opened, before.path, request, argument);
   const std::uint64_t begin = monotonic_ms();
   bool answered = word.ask(false);
   for (std::uint64_t now = begin; !answered && now < begin + wait_ms; now = monotonic_ms()) {
