@@ -14,7 +14,7 @@ from puppet import Puppet  # noqa: E402
 
 ARGUMENTS = argparse.Namespace()
 SOURCES = Path(__file__).resolve().parents[2] / "tools" / "dashboard"
-VIEWS = ["overview", "map", "classes", "fragmentation", "timeline", "flame", "options"]
+VIEWS = ["overview", "map", "classes", "fragmentation", "timeline", "latency", "flame", "options"]
 # Slabs of many classes, of which the later ones were freed more and more; a few huge blocks; half of one class pinned.
 LOAD = ("import random; random.seed(1); blocks = [bytearray(random.choice([48, 96, 160, 320, 500, 1000, 1500, 3000, 9000, 20000, 50000, 200000]))"
         " for _ in range(12000)]; huge = [bytearray(b'x' * 5000000) for _ in range(3)];"
@@ -35,12 +35,12 @@ class DashboardTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.browser.close()
 
-    def serve(self, load, **environment):
+    def serve(self, load, *arguments, **environment):
         puppet = Puppet(ARGUMENTS.library, **environment)
         self.addCleanup(puppet.__exit__)
         puppet.show(16)
         puppet.tell(load)
-        served = Served(ARGUMENTS.command, puppet.pid)
+        served = Served(ARGUMENTS.command, puppet.pid, *arguments)
         self.addCleanup(served.close)
         self.addCleanup(self.browser.open, "about:blank")  # before its server goes
         return puppet, served
@@ -64,7 +64,7 @@ class DashboardTest(unittest.TestCase):
 
 class ViewsTest(DashboardTest):
     def test_each_view_shows_its_figures(self):
-        puppet, served = self.serve(LOAD, HAKMEM_DECAY="2s", MALLOC_ARENA_MAX="2", HAKMEM_DECOY="1",
+        puppet, served = self.serve(LOAD, "--latency", HAKMEM_DECAY="2s", MALLOC_ARENA_MAX="2", HAKMEM_DECOY="1",
                                     HAKMEM_PROFILE="on", HAKMEM_PROFILE_RATE="64KiB")
         self.browser.open(served.address)
         self.browser.wait("return document.querySelector('#status').dataset.state === 'live'")
@@ -72,7 +72,8 @@ class ViewsTest(DashboardTest):
         for _ in range(3):
             puppet.tell("churn_for(1)")
         expected = {"overview": "The rows sum to", "map": "SuperSlabs of 32 slots", "classes": "classes have slabs",
-                    "fragmentation": "are free inside slabs", "timeline": "Memory by part", "flame": "What is live now", "options": "HAKMEM_DECAY=2s"}
+                    "fragmentation": "are free inside slabs", "timeline": "Memory by part",
+                    "latency": "All that was timed", "flame": "What is live now", "options": "HAKMEM_DECAY=2s"}
         for scheme in ("light", "dark"):
             self.browser.scheme(scheme)
             for view in VIEWS:
@@ -85,6 +86,7 @@ class ViewsTest(DashboardTest):
         self.browser.scheme("light")
         self.rows_sum_to_the_resident_memory()
         self.every_chart_has_its_table()
+        self.latency_is_shown_by_cause()
         self.no_complaints()
 
     def rows_sum_to_the_resident_memory(self):
@@ -100,6 +102,27 @@ class ViewsTest(DashboardTest):
         self.assertEqual(figures, 4)
         self.browser.wait("return [...document.querySelectorAll('figure table')].filter(t => t.rows.length > 2).length === 4")
 
+    def latency_is_shown_by_cause(self):
+        self.show("latency")
+        causes = self.browser.run("return [...document.querySelectorAll('#cause option')].map(one => one.value)")
+        timed = self.browser.run("return fetch('/api/reading').then(r => r.json())")["latency"]["causes"]
+        self.assertIn("refill", causes)
+        self.assertLessEqual(set(causes), {cause["cause"] for cause in timed if cause["count"] > 0})
+        # By keyboard: another cause, and a bar of it.
+        self.browser.run("document.getElementById('cause').focus()")
+        self.browser.keys("down")
+        self.browser.wait("return [...document.querySelectorAll('.bin')].length > 1 && [...document.querySelectorAll('.bin')]"
+                          f".every(bin => bin.tabIndex === 0 && bin.getAttribute('aria-label').endsWith(' of {causes[1]}'))")
+        # The bars, their table, and the row of the cause are the same counts.
+        counts = self.browser.run(
+            "const number = text => Number(text.replace(/[^0-9]/g, '')); const sum = list => list.reduce((a, b) => a + b, 0);"
+            "return [sum([...document.querySelectorAll('.bin')].map(bin => number(bin.getAttribute('aria-label').split(': ')[1].split(' of')[0]))),"
+            "sum([...document.querySelectorAll('figure tbody tr')].map(row => number(row.cells[1].textContent))),"
+            "number([...document.querySelectorAll('.panel tbody tr')].find(row => row.cells[0].innerText === arguments[0]).cells[1].innerText)]",
+            causes[1])
+        self.assertEqual(len(set(counts)), 1, counts)
+        self.assertGreater(counts[0], 0)
+
     def test_a_keyboard_is_enough(self):
         _, served = self.serve(LOAD)
         self.browser.open(served.address)
@@ -107,6 +130,8 @@ class ViewsTest(DashboardTest):
         for number, view in enumerate(VIEWS, 1):
             self.browser.keys(str(number))
             self.browser.wait(f"return location.hash === '#{view}'")
+        self.show("latency")
+        self.browser.wait("return document.querySelector('main').innerText.includes('No slow path has been timed')")
         self.show("map")
         self.browser.run("document.getElementById('heap').focus()")
         self.browser.keys("right", "right", "down", "+")

@@ -205,6 +205,22 @@ class FiguresTest(ServeTest):
         judged = subprocess.run(["promtool", "check", "metrics"], input=answer.text, capture_output=True, text=True, timeout=60)
         self.assertEqual((judged.returncode, judged.stdout + judged.stderr), (0, ""))
 
+    def test_slow_paths_are_timed_while_it_serves(self):
+        puppet = Puppet(ARGUMENTS.library).show(20)
+        self.addCleanup(puppet.__exit__)
+        served = Served(ARGUMENTS.command, puppet.pid, "--latency")
+        self.addCleanup(served.close)
+        asked = []
+
+        def are_timed():
+            puppet.tell("churn_for(0.2)")
+            asked.append(self.ask(f"/metrics?t={served.token}", token=False, served=served))
+            return 'hakmem_slow_path_seconds_bucket{' in asked[-1].text
+        wait_until(are_timed, "no slow path is timed")
+        judged = subprocess.run(["promtool", "check", "metrics"], input=asked[-1].text, capture_output=True, text=True, timeout=60)
+        self.assertEqual((judged.returncode, judged.stdout + judged.stderr), (0, ""))
+        self.assertNotIn("slow_path_seconds", self.ask("/metrics").text, "nobody asked this one")
+
 
 class EndTest(ServeTest):
     def test_a_dead_process_stays_readable(self):

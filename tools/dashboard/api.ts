@@ -14,10 +14,16 @@ export interface ClassRow {
   block_bytes: number; slab_bytes: number; slabs: number; blocks: number; free_blocks: number; cached_blocks: number;
 }
 export interface EventRow { number: number; time_ms: number; kind: string; unit: string; help: string; amount: number }
+// Counts of durations below a bound, and not below the one before; the last bound is no bound. null: beyond it.
+export interface Cause {
+  cause: string; help: string; count: number; p50_ns: number | null; p99_ns: number | null; total_ns: number;
+  buckets: {below_ns: number; count: number}[];
+}
 export interface Reading {
   pid: number; name: string; age_ms: number; answered: boolean; rss_bytes: number;
   ledger: {id: string; label: string; bytes: number}[];
   totals: Record<string, number>; classes: ClassRow[]; events: EventRow[];
+  latency?: {causes: Cause[]};
 }
 export interface OptionRow { name: string; variable: string; value: string; source: string; default: boolean; help: string }
 export interface Explanation {

@@ -6,13 +6,14 @@ import {bytes, clock, duration, element, hideTip} from "./dom";
 import {Flame} from "./flame";
 import {Fragmentation} from "./fragmentation";
 import {HeapMap} from "./heap_map";
+import {Latency} from "./latency";
 import {Options} from "./options";
 import {Overview} from "./overview";
 import {Timeline} from "./timeline";
 import {View} from "./view";
 
 const store = new Store();
-const views: View[] = [new Overview(), new HeapMap(), new Classes(), new Fragmentation(), new Timeline(store), new Flame(), new Options()];
+const views: View[] = [new Overview(), new HeapMap(), new Classes(), new Fragmentation(), new Timeline(store), new Latency(), new Flame(), new Options()];
 
 const name = element("h1");
 const about = element("p", {class: "quiet about"});

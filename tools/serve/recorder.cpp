@@ -12,6 +12,8 @@ namespace {
 
 // Of the time the map may take.
 constexpr std::uint64_t kMapShare = 20;
+// How long slow paths are timed for: asked again with each sample, it does not end before; left alone, it soon does.
+constexpr std::uint32_t kWatchMs = 5 * kSampleMs;
 // What the time lines draw besides the ledger.
 constexpr const char* kSeries[] = {"active_slots", "empty_slots", "unused_slots", "purged_slots", "refills", "flushes",
                                    "messages_sent", "pool_acquires", "pool_releases", "pool_grows", "shared_fail"};
@@ -49,7 +51,8 @@ std::uint64_t begin_of(int pid) {
 
 std::uint64_t unix_ms() { return clock_ms(CLOCK_REALTIME); }
 
-Recorder::Recorder(int pid) : pid_(pid), started_ms_(unix_ms()), begin_ticks_(begin_of(pid)) {
+Recorder::Recorder(int pid, Latency latency)
+    : pid_(pid), latency_(latency), started_ms_(unix_ms()), begin_ticks_(begin_of(pid)) {
   take_sample();
   take_map();
 }
@@ -58,6 +61,7 @@ bool Recorder::is_another_process() const { return begin_of(pid_) != begin_ticks
 
 void Recorder::take_sample() {
   // No time to wait for an answer: the next sample has it.
+  if (latency_ == Latency::kTimed) ask_page(pid_, Request::kLatency, 0, kWatchMs);
   last_ = take_reading(pid_, 0);
   const std::uint64_t now = unix_ms();
   samples_.push_back(Sample{now, series_of(last_, now), stat_json(last_).dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)});

@@ -29,8 +29,11 @@ struct Sample {
 
 class Recorder {
  public:
+  // Has the process time its slow paths as long as there are readings.
+  enum class Latency : bool { kNotTimed, kTimed };
+
   // The first reading: why there is none is a Failure.
-  explicit Recorder(int pid);
+  Recorder(int pid, Latency latency);
 
   // Takes what is due. Milliseconds until something is due again.
   int tick();
@@ -53,6 +56,7 @@ class Recorder {
   bool is_another_process() const;
 
   int pid_;
+  Latency latency_;
   std::uint64_t started_ms_ = 0;
   std::uint64_t begin_ticks_ = 0;
   std::uint64_t ended_ms_ = 0;

@@ -25,6 +25,7 @@ constexpr const char* kJson = "application/json";
 struct Options {
   int pid = 0;
   std::uint16_t port = 0;
+  bool latency = false;
 };
 
 // What is no UTF-8 in a name or a variable does not stop the rest.
@@ -35,7 +36,8 @@ std::string text_of(const nlohmann::ordered_json& json) {
 class Server {
  public:
   explicit Server(const Options& options)
-      : recorder_(options.pid), options_document_(text_of(explanation_of_process(options.pid))), http_(options.port),
+      : recorder_(options.pid, options.latency ? Recorder::Latency::kTimed : Recorder::Latency::kNotTimed),
+        options_document_(text_of(explanation_of_process(options.pid))), http_(options.port),
         access_(http_.port()) {}
 
   void run();
@@ -227,6 +229,7 @@ void declare_serve(CLI::App* app, Action* action) {
   const auto options = std::make_shared<Options>();
   command->add_option("PID", options->pid, "the process")->required()->check(CLI::PositiveNumber);
   command->add_option("--port", options->port, "of 127.0.0.1; 0, the default, takes a free one");
+  command->add_flag("--latency", options->latency, "time slow paths while it is served, for the view of that name and /metrics");
   command->footer("Example:\n  hakmem serve 4121\n\n"
                   "Prints an address with a token in it, which lets a browser of this machine read and change nothing.\n"
                   "Prometheus reads /metrics with the token as its bearer, or as ?t=. The last ten minutes are kept in\n"
