@@ -57,6 +57,21 @@ class ProbeTest(unittest.TestCase):
                 self.assertIsNotNone(section, linker)
                 self.assertEqual(bases, {int(section.group(1), 16)}, linker)
 
+    def test_gdb_lists_them_from_the_file(self):
+        if shutil.which("gdb") is None:
+            self.skipTest("gdb is not there")
+        said = output("gdb", "-q", "-nx", "-batch", "-ex", "info probes stap hakmem", ARGUMENTS.library, stdin=subprocess.DEVNULL)
+        self.assertEqual(set(re.findall(r"^stap +hakmem +(\w+) +0x[0-9a-f]+ ", said, re.M)), PROBES)
+
+    def test_perf_lists_them_from_the_file(self):
+        if shutil.which("perf") is None:
+            self.skipTest("perf is not there")
+        with tempfile.TemporaryDirectory() as folder:
+            environment = os.environ | {"HOME": folder}
+            output("perf", "--buildid-dir", folder, "buildid-cache", "--add", ARGUMENTS.library, env=environment)
+            said = output("perf", "--buildid-dir", folder, "list", "sdt", env=environment)
+        self.assertEqual(set(re.findall(r"sdt_hakmem:(\w+)", said)), PROBES)
+
     def test_gdb_stops_at_one_and_reads_its_values(self):
         if shutil.which("gdb") is None:
             self.skipTest("gdb is not there")
