@@ -23,6 +23,9 @@ namespace {
 
 constinit DeferredFrees g_deferred;
 
+// What a free of a huge block may spend on others that nobody asked for again.
+constexpr uint64_t kDecayUs = 1000;
+
 // A slow path of a thread's own cache, and the deferred work that comes with it.
 class SlowPath {
  public:
@@ -102,7 +105,10 @@ bool deallocate_huge(void* block) {
   {
     const Inside inside;
     if (profiler().has_huge()) profiler().freed(block);
-    if (!huge_blocks().release(block)) return false;
+    const bool runs = scavenger::runs();
+    if (!huge_blocks().release(block, runs ? HugeBlocks::Watch::kThread : HugeBlocks::Watch::kTicks)) return false;
+    // A program of huge blocks alone never ticks.
+    if (!runs) huge_blocks().decay(os::now_coarse(), os::now_microseconds() + kDecayUs);
   }
   if (!lifecycle::busy()) scavenger::start_if_wanted();
   return true;

@@ -13,6 +13,7 @@
 #include "heap/heap.h"
 #include "heap/inside.h"
 #include "heap/lifecycle.h"
+#include "heap/scavenger.h"
 
 namespace hakmem::heap {
 
@@ -86,11 +87,16 @@ void* resize_huge(void* block, size_t size) {
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
   if ((is_in_slots && lifecycle::busy()) || profiler().lock().held_by_me()) return nullptr;
   Gate* gate = gate_of(t_front);
-  const Inside inside;
-  // Before it moves: its old address may be another block's at once.
-  if (profiler().has_huge()) profiler().freed(block);
-  void* moved = huge_blocks().resize(block, Bytes(size));
-  if (moved != nullptr && gate != nullptr && gate->takes(size)) profiler().sample_huge(gate, moved, size);
+  void* moved;
+  {
+    const Inside inside;
+    // Before it moves: its old address may be another block's at once.
+    if (profiler().has_huge()) profiler().freed(block);
+    moved = huge_blocks().resize(block, Bytes(size),
+                                 scavenger::runs() ? HugeBlocks::Watch::kThread : HugeBlocks::Watch::kTicks);
+    if (moved != nullptr && gate != nullptr && gate->takes(size)) profiler().sample_huge(gate, moved, size);
+  }
+  if (!lifecycle::busy()) scavenger::start_if_wanted();
   return moved;
 }
 
@@ -112,7 +118,10 @@ void* reallocate_huge(void* block, size_t old_size, size_t size) {
   if (size <= kLargeMax && size < old_size / 2) return move_to_new(block, old_size, size);
   const size_t wanted = size <= kLargeMax ? kLargeMax + 1 : size;
   if (void* moved = resize_huge(block, wanted); moved != nullptr) return moved;
-  return size <= old_size ? block : move_to_new(block, old_size, size);
+  if (size <= old_size) return block;
+  if (void* moved = move_to_new(block, old_size, size); moved != nullptr) return moved;
+  // The refusal gave back what was retained.
+  return resize_huge(block, wanted);
 }
 
 }  // namespace

@@ -62,7 +62,9 @@ void* live(void*) {
     const Milliseconds now = os::now_coarse();
     const Bytes purged = upkeep::at_leisure(now);
     after_tick(now);
-    idle_rounds = purged == Bytes(0) ? idle_rounds + 1 : 0;
+    // What is retained has nobody else to wait for its time.
+    const bool is_idle = purged == Bytes(0) && huge_blocks().stats().retained == Bytes(0);
+    idle_rounds = is_idle ? idle_rounds + 1 : 0;
     if (idle_rounds < kIdleRounds) continue;
     sleep_until_woken();
     idle_rounds = 0;

@@ -41,14 +41,14 @@ void answer_pressure(Milliseconds now) {
   } else if (rung >= Rung::kPurge) {
     // Holes come back with the passes of decay: walking all slabs each second would be for nothing.
     pool().purge_all();
-    huge_blocks().purge(now, true);
+    huge_blocks().purge_all();
   }
 }
 
 Bytes do_all(Milliseconds now, uint64_t deadline_us) {
   Bytes total = hole_purge().run(now, deadline_us);
   total += pool().decay(now, deadline_us);
-  total += huge_blocks().purge(now, false);
+  total += huge_blocks().decay(now, deadline_us);
   return total;
 }
 
@@ -95,7 +95,7 @@ Bytes everything() {
   });
   Bytes total = hole_purge().purge_all();
   total += pool().purge_all();
-  total += huge_blocks().purge(os::now_coarse(), true);
+  total += huge_blocks().purge_all();
   return total;
 }
 

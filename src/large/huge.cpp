@@ -77,7 +77,8 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
   if (size.count() > PTRDIFF_MAX - page) return nullptr;
   const Bytes mapped{round_up(size.count(), page)};
   if (!make_room()) return nullptr;
-  const bool may_reuse = contents == Contents::kAny || mapped <= kZeroedMax;
+  // A handler's small block would cut a range to pieces.
+  const bool may_reuse = mapped >= kSuperSlabBytes && (contents == Contents::kAny || mapped <= kZeroedMax);
   if (void* block = may_reuse ? take_retained(mapped.count(), alignment.count()) : nullptr; block != nullptr) {
     if (contents == Contents::kZero) memset(block, 0, mapped.count());
     return block;
@@ -89,14 +90,14 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
   if (block != nullptr) {
     if (contents == Contents::kZero) memset(block, 0, mapped.count() - fresh.count());
   } else {
-    make_way(mapped.count());
+    make_way(mapped.count(), mapped.count());
     block = map_new(mapped, alignment, from_slots, &got, contents);
   }
   if (block == nullptr) return nullptr;
   HAKMEM_PROBE(huge_map, reinterpret_cast<uintptr_t>(block), got, size.count());
   os::LockGuard guard(lock_);
   if (fresh == mapped) counters_.maps.add(1);
-  note_demand(fresh);
+  if (may_grow && !is_in_slots(block)) note_demand(fresh);
   insert(block, got);
   return block;
 }
@@ -105,7 +106,7 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
                           Contents contents) {
   *size = mapped.count();
   void* block = os::timed(os::Cause::huge_map, [=] { return huge_mapping::map(mapped, alignment); });
-  if (block == nullptr && purge(Milliseconds(0), true).count() != 0) {
+  if (block == nullptr && purge_all().count() != 0) {
     block = huge_mapping::map(mapped, alignment);
   }
   if (block != nullptr || from_slots == FromSlots::kForbidden) return block;
@@ -119,23 +120,17 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
   return reinterpret_cast<void*>(slots);
 }
 
-bool HugeBlocks::release(void* block) {
+bool HugeBlocks::release(void* block, Watch watch) {
   if (none()) return false;
   size_t size = 0;
-  bool retained;
   {
     os::LockGuard guard(lock_);
     HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return false;
     size = table_.remove(*entry).size;
     note_mapped();
-    retained = retain(reinterpret_cast<uintptr_t>(block), size);
-    if (!retained) counters_.unmaps.add(1);
-  }
-  if (retained) {
-    // A program of huge blocks alone never ticks.
-    purge(os::now_coarse(), false);
-    return true;
+    if (retain(reinterpret_cast<uintptr_t>(block), size, watch)) return true;
+    counters_.unmaps.add(1);
   }
   HAKMEM_PROBE(huge_unmap, reinterpret_cast<uintptr_t>(block), size, 0);
   if (is_in_slots(block)) {
@@ -172,43 +167,55 @@ bool HugeBlocks::find_record(const void* block, BlockRecord* record, Bytes* size
 }
 
 // Under lock_. True when the block has the size now, without the system.
-bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size) {
-  if (size == entry.size) return true;
+bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch) {
+  const size_t old = entry.size;
+  if (size == old) return true;
   if (HugeTable::is_in_slots(entry.address)) return false;
-  if (size < entry.size) {
-    if (!retain(entry.address + size, entry.size - size)) return false;
-    table_.set_size(entry, size);
-  } else {
-    const size_t taken = retained_.take_at(entry.address + entry.size, size - entry.size);
-    table_.set_size(entry, entry.size + taken);
-  }
+  const size_t taken = size < old ? 0 : retained_.take_at(entry.address + old, size - old);
+  table_.set_size(entry, size < old ? size : old + taken);
   note_mapped();
-  return entry.size == size;
+  if (size > old) return entry.size >= size;
+  if (retain(entry.address + size, old - size, watch)) return true;
+  table_.set_size(entry, old);
+  note_mapped();
+  return false;
 }
 
-void* HugeBlocks::resize(void* block, Bytes new_size) {
+// Under lock_. What a block took in vain is retained as before, if there is a place for it.
+void HugeBlocks::give_up_tail(HugeTable::Entry& entry, size_t size) {
+  if (entry.size == size) return;
+  if (!retained_.put(Range{entry.address + size, entry.size - size, os::now_coarse()})) return;
+  table_.set_size(entry, size);
+  note_mapped();
+}
+
+void* HugeBlocks::resize(void* block, Bytes new_size, Watch watch) {
   const size_t page = os::page_size().count();
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};
   const bool in_slots = is_in_slots(block);
   HugeTable::Entry old;
+  size_t size_before = 0;
   {
     // The address must leave the table before the kernel may give it to somebody else.
     os::LockGuard guard(lock_);
     HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return nullptr;
-    if (resize_in_place(*entry, mapped.count())) return block;
+    size_before = entry->size;
+    if (resize_in_place(*entry, mapped.count(), watch)) return block;
     // Moving the pages of a reservation would leave a hole in it.
     if (in_slots && mapped.count() > entry->size) return nullptr;
     old = table_.remove(*entry);
   }
   if (in_slots) return keep_front(block, old.size, mapped.count());
   const Bytes missing(mapped.count() > old.size ? mapped.count() - old.size : 0);
-  make_way(missing.count());
+  make_way(missing.count(), mapped.count());
   void* moved = huge_mapping::resize(block, Bytes(old.size), mapped);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
-    insert(block, old.size).record = old.record;
+    HugeTable::Entry& entry = insert(block, old.size);
+    entry.record = old.record;
+    give_up_tail(entry, size_before);
   } else {
     insert(moved, mapped.count()).record = old.record;
     note_demand(missing);

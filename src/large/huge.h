@@ -3,9 +3,9 @@
 // Responsibility  Map, find, grow, retain and unmap huge blocks.
 // Contract        A block is found by its address in a side table; nothing is stored in or before
 // it.
-//                 Growth is one mremap, or none into what is retained behind. Freed blocks stay mapped and
-//                 dirty under the decay time, within a bound that is learned; retained and live bytes together
-//                 are never more than live ones were. Where the system refuses a mapping (address space or
+//                 Growth is one mremap, or none into what is retained behind; a block of several mappings that came
+//                 to lie side by side is refused. Freed blocks stay mapped and dirty under the decay time, within a
+//                 bound that is learned (0025). Where the system refuses a mapping (address space or
 //                 mappings are used up), slots of the pool serve. No system call under the lock. Lock rank
 //                 kHuge.
 // Observable      HugeStats, HugeCounters.
@@ -47,13 +47,16 @@ class HugeBlocks {
 
   enum class Contents : bool { kAny, kZero };
 
+  // Who gives back what nobody asks for again: ticks, which may never come, or a thread.
+  enum class Watch : bool { kTicks, kThread };
+
   // nullptr when refused.
   void* allocate(Bytes size, Bytes alignment, FromSlots from_slots, Contents contents);
 
   bool none() const { return table_.none(); }
 
   // False when `block` is not a huge block of ours.
-  bool release(void* block);
+  bool release(void* block, Watch watch = Watch::kThread);
 
   // Bytes behind `block`; 0 when it is not one of ours.
   Bytes size_of(const void* block);
@@ -63,10 +66,14 @@ class HugeBlocks {
   bool find_record(const void* block, BlockRecord* record, Bytes* size);
 
   // Where the block lies afterwards; nullptr when refused, then it is untouched.
-  void* resize(void* block, Bytes new_size);
+  void* resize(void* block, Bytes new_size, Watch watch = Watch::kThread);
 
-  // Unmaps what was retained longer than the decay time (or everything). Returns the bytes.
-  Bytes purge(Milliseconds now, bool everything);
+  // Unmaps what was retained longer than the decay time, until `deadline_us` of os::now_microseconds(). Returns
+  // the bytes.
+  Bytes decay(Milliseconds now, uint64_t deadline_us);
+
+  // Unmaps everything that is retained, and forgets what was missed. Returns the bytes.
+  Bytes purge_all();
 
   // True once after tens of MiB were retained: much may go back although nobody ticks.
   bool take_notice() {
@@ -86,16 +93,17 @@ class HugeBlocks {
   HugeTable::Entry& insert(const void* block, size_t size);
   bool make_room();
   void* take_retained(size_t size, size_t alignment);
-  bool retain(uintptr_t address, size_t size);
+  bool retain(uintptr_t address, size_t size, Watch watch);
   void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, Contents contents);
   void* grow_retained(Bytes mapped, Bytes* fresh);
   void note_demand(Bytes size);
-  bool resize_in_place(HugeTable::Entry& entry, size_t size);
+  void note_unmapped();
+  bool resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch);
+  void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);
   void note_mapped() const;
   Range evict(Milliseconds until, size_t size);
-  Bytes make_way(size_t size);
-  Bytes unmap_all();
+  void make_way(size_t size, size_t block);
 
   os::Lock lock_{os::LockRank::kHuge};
   // sync: none. Whoever takes it looks for itself.

@@ -15,10 +15,10 @@ namespace hakmem {
 
 namespace {
 
-// On a tick of a thread that wanted to allocate or free.
-constexpr uint64_t kPurgeBudgetUs = 1000;
-// Of one munmap in it.
-constexpr size_t kPurgeStep = size_t{4} << 20;
+// Of one munmap while something decays.
+constexpr size_t kDecayStep = size_t{4} << 20;
+// Where only ticks give back, the process may fall asleep on this much, or on as much as its heap has.
+constexpr Bytes kUnwatchedMax = mib(64);
 constexpr Bytes kNotice = mib(16);
 // Of the process's limit on memory.
 constexpr size_t kLimitShare = 16;
@@ -32,10 +32,10 @@ void unmap_retained(const RetainedRanges::Range& range) {
 
 void* HugeBlocks::take_retained(size_t size, size_t alignment) {
   os::LockGuard guard(lock_);
-  const uintptr_t address = retained_.take(size, alignment);
-  if (address == 0) return nullptr;
-  void* block = reinterpret_cast<void*>(address);
-  insert(block, size);
+  const Range range = retained_.take(size, alignment);
+  if (range.size == 0) return nullptr;
+  void* block = reinterpret_cast<void*>(range.address);
+  insert(block, range.size);
   return block;
 }
 
@@ -44,14 +44,16 @@ void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
   Range range;
   {
     os::LockGuard guard(lock_);
-    range = retained_.take_largest();
+    // Another thread may have freed a larger one since.
+    range = retained_.take_largest_below(mapped.count());
   }
   if (range.size == 0) return nullptr;
   void* block = reinterpret_cast<void*>(range.address);
   const Bytes missing = mapped - Bytes(range.size);
-  make_way(missing.count());
+  make_way(missing.count(), mapped.count());
   void* grown = os::timed(os::Cause::huge_map, [=] { return huge_mapping::resize(block, Bytes(range.size), mapped); });
   if (grown == nullptr) {
+    note_unmapped();
     huge_mapping::unmap(block, Bytes(range.size));
     return nullptr;
   }
@@ -64,8 +66,14 @@ void HugeBlocks::note_demand(Bytes size) {
   bound_.note_mapped(size, os::now_coarse(), Milliseconds(config().decay_ms));
 }
 
+void HugeBlocks::note_unmapped() {
+  os::LockGuard guard(lock_);
+  note_mapped();
+  counters_.unmaps.add(1);
+}
+
 // Under lock_.
-bool HugeBlocks::retain(uintptr_t address, size_t size) {
+bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   // A retained block could be read and written after its free.
   if constexpr (kHardened) return false;
   // Smaller ones are a signal handler's.
@@ -74,13 +82,15 @@ bool HugeBlocks::retain(uintptr_t address, size_t size) {
   const Milliseconds now = os::now_coarse();
   const Bytes heap = registry().committed() + Bytes(table_.live());
   const Bytes kept(retained_.bytes() + size);
-  // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
-  const bool may_stay = kept <= bound_.limit(heap) && kept.count() <= memory_limit().limit().count() / kLimitShare &&
-                        Bytes(size) <= memory_limit().spare(pool().used());
-  if (!may_stay || !retained_.put(Range{address, size, now})) {
-    bound_.note_unmapped(Bytes(size), now);
+  if (kept > bound_.limit(heap)) {
+    bound_.note_unmapped(Bytes(size), now, Milliseconds(config().decay_ms));
     return false;
   }
+  if (watch == Watch::kTicks && kept > kUnwatchedMax && kept > heap) return false;
+  // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
+  if (kept.count() > memory_limit().limit().count() / kLimitShare) return false;
+  if (Bytes(size) > memory_limit().spare(pool().used())) return false;
+  if (!retained_.put(Range{address, size, now})) return false;
   if (Bytes(retained_.bytes()) >= kNotice) notice_.store(true, std::memory_order_relaxed);
   note_mapped();
   return true;
@@ -95,33 +105,33 @@ HugeBlocks::Range HugeBlocks::evict(Milliseconds until, size_t size) {
   return gone;
 }
 
-// Unmaps what did not fit, before `size` bytes are mapped.
-Bytes HugeBlocks::make_way(size_t size) {
-  Bytes total;
+// Unmaps the oldest of what did not fit, at most `size` and down to its share beside what will be live, `block`
+// included. `size` bytes are about to be mapped.
+void HugeBlocks::make_way(size_t size, size_t block) {
+  size_t left = size;
   // Bounded, because others retain meanwhile.
-  for (uint32_t turn = 0; turn < RetainedRanges::kMax && total.count() < size; ++turn) {
+  for (uint32_t turn = 0; turn < RetainedRanges::kMax && left != 0; ++turn) {
     Range gone;
     {
       os::LockGuard guard(lock_);
-      const size_t bound = RetainBound::beside(Bytes(table_.live() + size)).count();
-      if (retained_.bytes() <= bound) break;
+      const size_t bound = RetainBound::beside(Bytes(table_.live() + block)).count();
+      if (retained_.bytes() <= bound) return;
       const size_t excess = round_up(retained_.bytes() - bound, os::page_size().count());
-      const size_t rest = size - total.count();
-      gone = evict(Milliseconds(UINT64_MAX), excess < rest ? excess : rest);
+      gone = evict(Milliseconds(UINT64_MAX), excess < left ? excess : left);
     }
-    if (gone.size == 0) break;
+    if (gone.size == 0) return;
     unmap_retained(gone);
-    total += Bytes(gone.size);
+    left -= gone.size;
   }
-  return total;
 }
 
-Bytes HugeBlocks::unmap_all() {
+Bytes HugeBlocks::purge_all() {
   Bytes total;
   for (uint32_t turn = 0; turn < RetainedRanges::kMax; ++turn) {
     Range gone;
     {
       os::LockGuard guard(lock_);
+      bound_.forget();
       gone = evict(Milliseconds(UINT64_MAX), SIZE_MAX);
     }
     if (gone.size == 0) break;
@@ -131,29 +141,23 @@ Bytes HugeBlocks::unmap_all() {
   return total;
 }
 
-Bytes HugeBlocks::purge(Milliseconds now, bool everything) {
-  if (everything) return unmap_all();
+Bytes HugeBlocks::decay(Milliseconds now, uint64_t deadline_us) {
   const uint64_t keep_ms = config().decay_ms;
   if (keep_ms == UINT64_MAX || now.count() < keep_ms) return Bytes(0);
   const Milliseconds until = now - Milliseconds(keep_ms);
-  {
-    os::LockGuard guard(lock_);
-    if (!retained_.has_older(until)) return Bytes(0);
-  }
   Bytes total;
-  const uint64_t deadline_us = os::now_microseconds() + kPurgeBudgetUs;
-  // The next tick goes on where this one stopped.
-  while (os::now_microseconds() < deadline_us) {
+  do {
     Range gone;
     {
       os::LockGuard guard(lock_);
-      gone = evict(until, kPurgeStep);
+      gone = evict(until, kDecayStep);
       bound_.note_unused(Bytes(gone.size));
     }
     if (gone.size == 0) return total;
     unmap_retained(gone);
     total += Bytes(gone.size);
-  }
+    // Whoever comes next goes on where this one stopped.
+  } while (os::now_microseconds() < deadline_us);
   return total;
 }
 

@@ -28,7 +28,9 @@ class RetainBound {
     return Bytes(share < kMin ? kMin : share);
   }
 
-  void note_unmapped(Bytes size, Milliseconds now) {
+  // For this bound's sake.
+  void note_unmapped(Bytes size, Milliseconds now, Milliseconds decay_time) {
+    if (now - unmapped_at_ > decay_time) unmapped_ = 0;
     unmapped_ += size.count();
     unmapped_at_ = now;
   }
@@ -39,6 +41,8 @@ class RetainBound {
     unmapped_ -= missed;
     learned_ += missed;
   }
+
+  void forget() { learned_ = unmapped_ = 0; }
 
   void note_unused(Bytes size) { learned_ -= size.count() < learned_ ? size.count() : learned_; }
 

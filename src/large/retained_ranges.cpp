@@ -13,6 +13,12 @@ Range joined(const Range& range, const Range& neighbour) {
                range.size < neighbour.size ? neighbour.since : range.since};
 }
 
+// What is not worth a range of its own beside a block of this size.
+size_t crumb_of(size_t size) {
+  constexpr size_t kLeast = size_t{64} << 10;
+  return size / 16 < kLeast ? kLeast : size / 16;
+}
+
 bool touch(const Range& a, const Range& b) {
   return a.address + a.size == b.address || b.address + b.size == a.address;
 }
@@ -26,15 +32,14 @@ Range RetainedRanges::remove(uint32_t index) {
   return gone;
 }
 
-void RetainedRanges::cut_front(uint32_t index, size_t size) {
+Range RetainedRanges::cut_front(uint32_t index, size_t size) {
   Range& range = ranges_[index];
-  if (range.size == size) {
-    remove(index);
-    return;
-  }
+  if (range.size < size + crumb_of(size)) return remove(index);
+  const Range front{range.address, size, range.since};
   range.address += size;
   range.size -= size;
   bytes_ -= size;
+  return front;
 }
 
 bool RetainedRanges::put(const Range& range) {
@@ -52,42 +57,29 @@ bool RetainedRanges::put(const Range& range) {
   return true;
 }
 
-uintptr_t RetainedRanges::take(size_t size, size_t alignment) {
+Range RetainedRanges::take(size_t size, size_t alignment) {
   uint32_t best = count_;
   for (uint32_t i = 0; i < count_; ++i) {
     if (ranges_[i].size < size || (ranges_[i].address & (alignment - 1)) != 0) continue;
     if (best == count_ || ranges_[i].size < ranges_[best].size) best = i;
   }
-  if (best == count_) return 0;
-  const uintptr_t address = ranges_[best].address;
-  cut_front(best, size);
-  return address;
+  return best == count_ ? Range{} : cut_front(best, size);
 }
 
 size_t RetainedRanges::take_at(uintptr_t address, size_t size) {
   for (uint32_t i = 0; i < count_; ++i) {
-    if (ranges_[i].address != address) continue;
-    const size_t taken = ranges_[i].size < size ? ranges_[i].size : size;
-    cut_front(i, taken);
-    return taken;
+    if (ranges_[i].address == address) return cut_front(i, size).size;
   }
   return 0;
 }
 
-Range RetainedRanges::take_largest() {
-  if (count_ == 0) return {};
-  uint32_t largest = 0;
-  for (uint32_t i = 1; i < count_; ++i) {
-    if (ranges_[i].size > ranges_[largest].size) largest = i;
-  }
-  return remove(largest);
-}
-
-bool RetainedRanges::has_older(Milliseconds until) const {
+Range RetainedRanges::take_largest_below(size_t size) {
+  uint32_t largest = count_;
   for (uint32_t i = 0; i < count_; ++i) {
-    if (ranges_[i].since <= until) return true;
+    if (ranges_[i].size >= size) continue;
+    if (largest == count_ || ranges_[i].size > ranges_[largest].size) largest = i;
   }
-  return false;
+  return largest == count_ ? Range{} : remove(largest);
 }
 
 Range RetainedRanges::take_oldest(Milliseconds until, size_t size) {

@@ -14,7 +14,7 @@ namespace hakmem::os {
 
 namespace {
 
-constexpr uint32_t kForbidden = rank_bit(LockRank::kCache) | rank_bit(LockRank::kPool);
+constexpr uint32_t kForbidden = rank_bit(LockRank::kCache) | rank_bit(LockRank::kPool) | rank_bit(LockRank::kHuge);
 
 void* map_raw(size_t size, int protection, int flags) {
   DCHECK((held_ranks() & kForbidden) == 0);

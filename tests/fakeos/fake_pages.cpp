@@ -321,6 +321,7 @@ void* remap(void* address, Bytes old_size, Bytes new_size) {
                                                              static_cast<long>(new_size.count()),
                                                              flags, reinterpret_cast<long>(target));
   if (moved < 0) {
+    if (target != nullptr && target != address) fakeos::system_call(SYS_munmap, target, new_size.count());
     fakeos::remember(address, old_size, false);
     return nullptr;
   }

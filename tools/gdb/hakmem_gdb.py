@@ -148,8 +148,8 @@ class Heap:
     def huge(self, address):
         """(start, size) of the huge block that `address` lies in."""
         blocks = gdb.parse_and_eval("'hakmem::(anonymous namespace)::g_huge_blocks'")
-        table, capacity = int(blocks["table_"]), int(blocks["capacity_"])
-        entry = blocks["table_"].type.target().sizeof
+        entries, capacity = blocks["table_"]["table_"], int(blocks["table_"]["capacity_"])
+        table, entry = int(entries), entries.type.target().sizeof
         data = memory(table, capacity * entry) if capacity else b""
         for at in range(0, len(data), entry):
             start, size = struct.unpack_from("<2Q", data, at)

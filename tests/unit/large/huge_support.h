@@ -8,7 +8,7 @@ namespace hakmem::test {
 // Each test has blocks of its own; what a test leaves is unmapped at its end.
 class OwnHugeBlocks {
  public:
-  ~OwnHugeBlocks() { blocks_.purge(Milliseconds(0), true); }
+  ~OwnHugeBlocks() { blocks_.purge_all(); }
   HugeBlocks* operator->() { return &blocks_; }
   HugeBlocks& operator*() { return blocks_; }
 

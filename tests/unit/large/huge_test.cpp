@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "os/process.h"
@@ -120,9 +122,7 @@ TEST(Huge, AProgramThatTakesAndFreesDoesWithoutTheSystem) {
   for (uint32_t i = 1; i < 20; ++i) blocks->release(blocks.get(i * (3 << 20)));
   EXPECT_EQ(blocks->stats().maps, maps);
   const Milliseconds later = os::now_coarse() + Milliseconds(config().decay_ms);
-  Bytes gone;
-  while (blocks->stats().retained != Bytes(0)) gone += blocks->purge(later, false);  // a millisecond each
-  EXPECT_EQ(gone, mib(64));
+  EXPECT_EQ(blocks->decay(later, UINT64_MAX), mib(64));
   blocks->release(blocks.get(64 << 20));
   EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "it was not for a decay time";
 }
@@ -144,11 +144,54 @@ TEST(Huge, RetentionEndsWithTheDecayTimeAndNotBefore) {
   blocks->release(blocks.get(3 << 20));
   const Milliseconds now = os::now_coarse();
   const Milliseconds decay_time(config().decay_ms);
-  EXPECT_EQ(blocks->purge(now, false), Bytes(0));
-  EXPECT_EQ(blocks->purge(now - Milliseconds(1) - decay_time, false), Bytes(0));
-  EXPECT_EQ(blocks->purge(now + decay_time, false), mib(3));
+  EXPECT_EQ(blocks->decay(now, UINT64_MAX), Bytes(0));
+  EXPECT_EQ(blocks->decay(now - Milliseconds(1) - decay_time, UINT64_MAX), Bytes(0));
+  EXPECT_EQ(blocks->decay(now + decay_time, UINT64_MAX), mib(3));
   EXPECT_EQ(blocks->stats().retained, Bytes(0));
   EXPECT_EQ(blocks->stats().unmaps, 1U);
+}
+
+TEST(Huge, ADeadlineEndsAStep) {
+  Blocks blocks;
+  blocks->release(blocks.get(5 << 20));
+  const Milliseconds later = os::now_coarse() + Milliseconds(config().decay_ms);
+  EXPECT_EQ(blocks->decay(later, 0), mib(4));
+  EXPECT_EQ(blocks->decay(later, 0), mib(1));
+  EXPECT_EQ(blocks->decay(later, 0), Bytes(0));
+}
+
+TEST(Huge, WhereOnlyTicksGiveBackThereIsLessToFallAsleepOn) {
+  Blocks blocks;
+  const size_t large = size_t{2} << 30;
+  for (int i = 0; i < 3; ++i) blocks->release(blocks.get(large), HugeBlocks::Watch::kTicks);
+  EXPECT_EQ(blocks->stats().retained, Bytes(0));
+  char* block = blocks.get(large);
+  EXPECT_EQ(blocks->resize(block, mib(8), HugeBlocks::Watch::kTicks), block);
+  EXPECT_EQ(blocks->stats().retained, Bytes(0));
+  blocks->release(block, HugeBlocks::Watch::kTicks);
+  EXPECT_EQ(blocks->stats().retained, mib(8));
+  blocks->release(blocks.get(large));
+  EXPECT_EQ(blocks->stats().retained, Bytes(large));
+}
+
+TEST(Huge, TwoThreadsShareWhatIsRetained) {
+  Blocks blocks;
+  char* ballast = blocks.get(size_t{2} << 30);  // makes the retained share large
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over.load()) ASSERT_TRUE(blocks->release(blocks.get(64 << 20)));
+  });
+  for (uint32_t i = 0; i < 10'000; ++i) {
+    const size_t size = (2 << 20) + (1 + i % 2) * kPage;
+    char* block = blocks.get(size, Contents::kZero);
+    ASSERT_TRUE(block[0] == 0 && block[size - 1] == 0);
+    block[0] = block[size - 1] = 1;
+    ASSERT_TRUE(blocks->release(block));
+  }
+  over = true;
+  other.join();
+  EXPECT_EQ(blocks->stats().live, Bytes(size_t{2} << 30));
+  blocks->release(ballast);
 }
 
 TEST(Huge, NothingIsRetainedWithoutADecayTime) {

@@ -18,12 +18,12 @@ TEST(RetainedRanges, TheSmallestThatIsLargeEnoughGivesItsFront) {
   ASSERT_TRUE(ranges.put(range(100 * kMiB, 8 * kMiB)));
   ASSERT_TRUE(ranges.put(range(200 * kMiB, 5 * kMiB)));
   ASSERT_TRUE(ranges.put(range(300 * kMiB, 3 * kMiB)));
-  EXPECT_EQ(ranges.take(4 * kMiB, 1), 200 * kMiB);
+  EXPECT_EQ(ranges.take(4 * kMiB, 1).address, 200 * kMiB);
   EXPECT_EQ(ranges.bytes(), 12 * kMiB);
-  EXPECT_EQ(ranges.take(kMiB, 1), 204 * kMiB);
+  EXPECT_EQ(ranges.take(kMiB, 1).address, 204 * kMiB);
   EXPECT_EQ(ranges.count(), 2U);
-  EXPECT_EQ(ranges.take(9 * kMiB, 1), 0U);
-  EXPECT_EQ(ranges.take(8 * kMiB, 1), 100 * kMiB);
+  EXPECT_EQ(ranges.take(9 * kMiB, 1).address, 0U);
+  EXPECT_EQ(ranges.take(8 * kMiB, 1).address, 100 * kMiB);
   EXPECT_EQ(ranges.bytes(), 3 * kMiB);
 }
 
@@ -31,8 +31,18 @@ TEST(RetainedRanges, AFrontThatIsNotAlignedWillNotDo) {
   RetainedRanges ranges;
   ASSERT_TRUE(ranges.put(range(101 * kMiB, 4 * kMiB)));
   ASSERT_TRUE(ranges.put(range(200 * kMiB, 8 * kMiB)));
-  EXPECT_EQ(ranges.take(3 * kMiB, 4 * kMiB), 200 * kMiB);
-  EXPECT_EQ(ranges.take(3 * kMiB, 4 * kMiB), 0U);
+  EXPECT_EQ(ranges.take(3 * kMiB, 4 * kMiB).address, 200 * kMiB);
+  EXPECT_EQ(ranges.take(3 * kMiB, 4 * kMiB).address, 0U);
+}
+
+TEST(RetainedRanges, NoCrumbIsLeft) {
+  RetainedRanges ranges;
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 32 * kMiB + 4096)));
+  EXPECT_EQ(ranges.take(31 * kMiB, 1).size, 32 * kMiB + 4096);
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 32 * kMiB + 4096)));
+  EXPECT_EQ(ranges.take(30 * kMiB, 1).size, 30 * kMiB);
+  EXPECT_EQ(ranges.take_at(130 * kMiB, 2 * kMiB), 2 * kMiB + 4096);
+  EXPECT_EQ(ranges.count(), 0U);
 }
 
 TEST(RetainedRanges, WhatComesBackIsJoinedOnBothSides) {
@@ -42,7 +52,7 @@ TEST(RetainedRanges, WhatComesBackIsJoinedOnBothSides) {
   ASSERT_TRUE(ranges.put(range(102 * kMiB, kMiB)));
   EXPECT_EQ(ranges.count(), 1U);
   EXPECT_EQ(ranges.bytes(), 5 * kMiB);
-  EXPECT_EQ(ranges.take(5 * kMiB, 1), 100 * kMiB);
+  EXPECT_EQ(ranges.take(5 * kMiB, 1).address, 100 * kMiB);
   EXPECT_EQ(ranges.bytes(), 0U);
 }
 
@@ -56,21 +66,21 @@ TEST(RetainedRanges, ABlockGrowsByTheFrontOfTheRangeBehindIt) {
   EXPECT_EQ(ranges.count(), 0U);
 }
 
-TEST(RetainedRanges, TheLargestAndNone) {
+TEST(RetainedRanges, TheLargestThatIsSmallerAndNone) {
   RetainedRanges ranges;
-  EXPECT_EQ(ranges.take_largest().size, 0U);
+  EXPECT_EQ(ranges.take_largest_below(SIZE_MAX).size, 0U);
   ASSERT_TRUE(ranges.put(range(100 * kMiB, 2 * kMiB)));
   ASSERT_TRUE(ranges.put(range(200 * kMiB, 4 * kMiB)));
-  EXPECT_EQ(ranges.take_largest().address, 200 * kMiB);
-  EXPECT_EQ(ranges.bytes(), 2 * kMiB);
+  ASSERT_TRUE(ranges.put(range(300 * kMiB, 8 * kMiB)));
+  EXPECT_EQ(ranges.take_largest_below(8 * kMiB).address, 200 * kMiB);
+  EXPECT_EQ(ranges.take_largest_below(2 * kMiB).size, 0U);
+  EXPECT_EQ(ranges.bytes(), 10 * kMiB);
 }
 
 TEST(RetainedRanges, TheOldestGivesItsEnd) {
   RetainedRanges ranges;
   ASSERT_TRUE(ranges.put(range(100 * kMiB, 4 * kMiB, 20)));
   ASSERT_TRUE(ranges.put(range(200 * kMiB, 4 * kMiB, 10)));
-  EXPECT_FALSE(ranges.has_older(Milliseconds(9)));
-  EXPECT_TRUE(ranges.has_older(Milliseconds(10)));
   EXPECT_EQ(ranges.take_oldest(Milliseconds(9), SIZE_MAX).size, 0U);
   const Range end = ranges.take_oldest(kEver, kMiB);
   EXPECT_EQ(end.address, 203 * kMiB);
@@ -108,7 +118,7 @@ TEST(RetainBound, WhatWasUnmappedAndMissedMayStayNextTime) {
   RetainBound bound;
   EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
   EXPECT_EQ(bound.limit(mib(160)), mib(10));
-  bound.note_unmapped(mib(8), Milliseconds(5000));
+  bound.note_unmapped(mib(8), Milliseconds(5000), kDecay);
   EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
   bound.note_mapped(mib(2), Milliseconds(5100), kDecay);
   EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(2));
@@ -122,12 +132,15 @@ TEST(RetainBound, WhatWasUnmappedAndMissedMayStayNextTime) {
 
 TEST(RetainBound, LaterThanTheDecayTimeNothingIsMissed) {
   RetainBound bound;
-  bound.note_unmapped(mib(8), Milliseconds(5000));
+  bound.note_unmapped(mib(8), Milliseconds(5000), kDecay);
   bound.note_mapped(mib(8), Milliseconds(6001), kDecay);
   EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
-  bound.note_unmapped(mib(1), Milliseconds(6002));
-  bound.note_mapped(mib(8), Milliseconds(6003), kDecay);
+  bound.note_unmapped(mib(8), Milliseconds(7000), kDecay);
+  bound.note_unmapped(mib(1), Milliseconds(8001), kDecay);
+  bound.note_mapped(mib(8), Milliseconds(8002), kDecay);
   EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(1));
+  bound.forget();
+  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
 }
 
 TEST(RetainBound, HalfOfWhatIsLiveMayLieBesideIt) {
