@@ -43,6 +43,8 @@ def main():
             return 1
         done += int(counted[-1])
         rounds += 1
+        if done < options.operations:
+            print(f"{done} operations so far", flush=True)
     print(f"{options.target}: {done} operations in {rounds} rounds of {options.inputs} inputs")
     return 0
 
