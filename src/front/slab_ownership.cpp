@@ -54,8 +54,10 @@ void** ThreadCache::put_run(Slab* slab, void** blocks, void** end) {
       if (registry().primary().holds(later)) __builtin_prefetch(registry().slot_of(later), 1);
     }
     const uint32_t index = putter.index_of(*blocks);
-    if (index == kNoBlock) report_misuse(Misuse::kInteriorFree, *blocks);
-    if (!putter.put(index)) report_misuse(Misuse::kDoubleFree, *blocks);
+    if (index == kNoBlock || !putter.put(index)) [[unlikely]] {
+      putter.settle();  // what is left of the process is sound
+      report_misuse(index == kNoBlock ? Misuse::kInteriorFree : Misuse::kDoubleFree, *blocks);
+    }
   } while (++blocks != end && putter.covers(*blocks));
   return blocks;
 }

@@ -87,7 +87,7 @@ class BlockPutter {
         bytes_(size_t{slab->slots} << kSlotShift),
         info_(class_info(slab->class_index())),
         blocks_(slab->blocks) {}
-  ~BlockPutter() { slab_->free_count += put_; }
+  ~BlockPutter() { settle(); }
   BlockPutter(const BlockPutter&) = delete;
   BlockPutter& operator=(const BlockPutter&) = delete;
 
@@ -104,6 +104,11 @@ class BlockPutter {
     word |= bit;
     ++put_;
     return true;
+  }
+  // The record agrees with its bitmap, for whoever looks before this ends.
+  void settle() {
+    slab_->free_count += put_;
+    put_ = 0;
   }
 
  private:
