@@ -15,6 +15,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from mutants import MUTANTS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARGUMENTS = {"test_schedule": ["--count", "1500"]}
 TEST_SECONDS_MAX = 240      # a mutant that hangs is killed
+TEST_BYTES_MAX = 4 << 30    # one that grows without end was seen to take all of a machine's memory
 
 
 class Build:
@@ -128,7 +130,8 @@ def run_test(test, folder):
     """How the test dies, or ""."""
     try:
         done = subprocess.run([str(folder / test), *ARGUMENTS.get(test, ["--gtest_brief=1", "--gtest_fail_fast"])],
-                              cwd=folder, capture_output=True, text=True, timeout=TEST_SECONDS_MAX, errors="replace")
+                              cwd=folder, capture_output=True, text=True, timeout=TEST_SECONDS_MAX, errors="replace",
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (TEST_BYTES_MAX, TEST_BYTES_MAX)))
     except subprocess.TimeoutExpired:
         return f"{test} (hangs)"
     return test if done.returncode != 0 else ""

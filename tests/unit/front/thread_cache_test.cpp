@@ -256,6 +256,22 @@ TEST_F(ThreadCacheTest, ReturnedAndBorrowedBlocksGoPastTheStacks) {
   ThreadCache::return_home(large);
 }
 
+TEST_F(ThreadCacheTest, ACacheThatHasNothingLendsFromANewSlab) {
+  Owned cache;
+  bool zero = false;
+  std::set<void*> lent;
+  const uint32_t wanted = 2 * class_info(kClass).blocks + 1;  // it may have kept one slab
+  for (uint32_t i = 0; i < wanted; ++i) {
+    void* block = cache->borrow_block(kClass, &zero);
+    ASSERT_NE(block, nullptr) << i;
+    lent.insert(block);
+  }
+  EXPECT_EQ(lent.size(), wanted);
+  EXPECT_EQ(live(), wanted);
+  for (void* block : lent) ThreadCache::return_home(block);
+  EXPECT_EQ(live(), 0U);
+}
+
 TEST_F(ThreadCacheTest, AlignmentAboveASlotIsAnArgumentOfAcquire) {
   Owned cache;
   for (uint32_t slots = 1; slots <= 32; slots *= 2) {
