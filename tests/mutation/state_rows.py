@@ -35,8 +35,9 @@ EDGES = [
     edge("any shard is taken for drained", SHARED, "(others == Others::kDrained && !is_drained(shard))", "false", POOL),
     edge("a purge comes to one shard only", PURGE, "ShardMask untried = shards;", "ShardMask untried = shards & 2;",
          POOL),
-    edge("an index that does not follow", SHARD, "super->tenant = kNoOwner;\n  reindex(super);",
-         "super->tenant = kNoOwner;", POOL),
+    edge("an index that does not follow", SHARD, "given_since_look_ += slots;\n"
+         "  if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;\n  reindex(super);",
+         "given_since_look_ += slots;\n  if (super->mask(SlotState::kActive) == 0) super->tenant = kNoOwner;", POOL),
     edge("an index forgets that a list is empty", SHARD, "if (list == nullptr) index.occupied &= ~(uint64_t{1} << place);", "",
          POOL),
     edge("an index does not say what it has", SHARD, "index.occupied |= uint64_t{1} << run;", "", POOL),
@@ -57,7 +58,7 @@ EDGES = [
          "registry().set_tags(PoolKey(), slab->base, slab->slot_count(),\n"
          "                      make_tag(owner, slab->class_index()));",
          "static_cast<void>(slab), static_cast<void>(owner);", FRONT),
-    edge("a resized slab keeps its tail", SHARED, "give_back(super, tail.mask());", "", POOL),
+    edge("a resized slab keeps its tail", SHARED, "shard.give_back(super, tail.mask());", "", POOL),
     edge("a tail cut off keeps its tags", SHARED,
          "registry().set_tags(PoolKey(), tail.base(), SlotCount(tail.slots), kUnusedTag);", "", POOL),
     edge("a tail grown into has no tags", SHARED,

@@ -238,6 +238,30 @@ TEST_F(ThreadCacheTest, ACrowdedInboxStaysWhileItsOwnerIsAtWork) {
   EXPECT_EQ(live(), 0U);
 }
 
+TEST_F(ThreadCacheTest, WhoGivesUpAllTakesItsMail) {
+  Owned owner;
+  Owned sender;
+  std::vector<void*> blocks = get_many(*owner, kClass, 3);
+  put_all(*sender, blocks);
+  sender->trim();
+  ASSERT_EQ(waiting(*owner), 1U);
+  owner->trim();
+  EXPECT_EQ(waiting(*owner), 0U);
+  EXPECT_EQ(live(), 0U);
+}
+
+TEST_F(ThreadCacheTest, MailThatLiesIsDrainedAtTheSecondLook) {
+  Owned owner;
+  Owned sender;
+  std::vector<void*> blocks = get_many(*owner, kClass, 3);
+  put_all(*sender, blocks);
+  sender->trim();
+  EXPECT_EQ(owner->drain_stale_inbox(), nullptr);
+  EXPECT_EQ(waiting(*owner), 1U);
+  EXPECT_EQ(owner->drain_stale_inbox(), nullptr);
+  EXPECT_EQ(waiting(*owner), 0U);
+}
+
 TEST_F(ThreadCacheTest, ReturnedAndBorrowedBlocksGoPastTheStacks) {
   Owned cache;
   std::vector<void*> blocks = get_many(*cache, kClass, 10);
