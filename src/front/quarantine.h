@@ -56,7 +56,8 @@ inline constexpr std::array<Ring, kFirstLargeClass> kRings = [] {
 
 class Quarantine {
  public:
-  // A block whose slab another cache owns, which it does as long as the block waits.
+  // A block whose slab another cache owned when it was freed. It may be adopted meanwhile, also by this one, so
+  // who sends it on reads the slab's tag afresh.
   static void* as_remote(void* block) { return static_cast<char*>(block) + 1; }
   static bool is_remote(const void* waiting) { return (reinterpret_cast<uintptr_t>(waiting) & 1) != 0; }
   static void* block_of(void* waiting) {

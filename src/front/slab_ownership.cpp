@@ -55,7 +55,7 @@ void** ThreadCache::put_run(Slab* slab, void** blocks, void** end) {
     }
     const uint32_t index = putter.index_of(*blocks);
     if (index == kNoBlock || !putter.put(index)) [[unlikely]] {
-      putter.settle();  // what is left of the process is sound
+      putter.settle();  // counts agree with bitmaps for whoever looks at the core
       report_misuse(index == kNoBlock ? Misuse::kInteriorFree : Misuse::kDoubleFree, *blocks);
     }
   } while (++blocks != end && putter.covers(*blocks));

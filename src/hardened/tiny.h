@@ -163,8 +163,9 @@ template <class Pass>
   if (c < kSmallClasses) [[likely]] {
     const size_t offset = reinterpret_cast<uintptr_t>(block) - front->base;
     if (try_deallocate_tiny<Small>(front, offset, ClassIndex(c), block, size, origin)) return;
+    return deallocate_slow(block, size, 0, origin);
   }
-  deallocate_slow(block, size, 0, origin);
+  deallocate_sized_above_small(block, size, origin);
 }
 
 }  // namespace hakmem::hardened

@@ -82,9 +82,13 @@ void* allocate_huge_uncounted(size_t size, size_t alignment, HugeBlocks::Content
 // A profiled thread's block that counts is told to the profiler.
 void count_huge(void* block, size_t size) {
   Gate* gate = gate_of(t_front);
-  if (gate == nullptr || block == nullptr || !gate->takes(size)) return;
-  const Inside inside;
-  profiler().sample_huge(gate, block, size);
+  if (gate == nullptr || block == nullptr || !gate->takes(size) || lifecycle::busy()) return;
+  {
+    const SlowPath slow(gate->cache);
+    gate->cache->count_slow_path();
+    profiler().sample_huge(gate, block, size);
+  }
+  after_slow_path();
 }
 
 void* allocate_huge(size_t size, size_t alignment, HugeBlocks::Contents contents = HugeBlocks::Contents::kAny) {

@@ -123,21 +123,25 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
 bool HugeBlocks::release(void* block, Watch watch) {
   if (none()) return false;
   size_t size = 0;
+  bool retained;
   {
     os::LockGuard guard(lock_);
     HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return false;
     size = table_.remove(*entry).size;
     note_mapped();
-    if (retain(reinterpret_cast<uintptr_t>(block), size, watch)) return true;
-    counters_.unmaps.add(1);
+    retained = retain(reinterpret_cast<uintptr_t>(block), size, watch);
+    if (!retained) counters_.unmaps.add(1);
   }
-  HAKMEM_PROBE(huge_unmap, reinterpret_cast<uintptr_t>(block), size, 0);
-  if (is_in_slots(block)) {
-    pool().release_huge(reinterpret_cast<uintptr_t>(block), slots_of(size));
-  } else {
-    os::timed(os::Cause::huge_unmap, [=] { huge_mapping::unmap(block, Bytes(size)); });
+  if (!retained) {
+    HAKMEM_PROBE(huge_unmap, reinterpret_cast<uintptr_t>(block), size, 0);
+    if (is_in_slots(block)) {
+      pool().release_huge(reinterpret_cast<uintptr_t>(block), slots_of(size));
+    } else {
+      os::timed(os::Cause::huge_unmap, [=] { huge_mapping::unmap(block, Bytes(size)); });
+    }
   }
+  if (watch == Watch::kTicks) shrink_unwatched();
   return true;
 }
 

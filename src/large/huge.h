@@ -103,7 +103,12 @@ class HugeBlocks {
   void* keep_front(void* block, size_t old_size, size_t new_size);
   void note_mapped() const;
   Range evict(Milliseconds until, size_t size);
+  template <class Bound>
+  void unmap_beyond(Bound bound, size_t size);
   void make_way(size_t size, size_t block);
+  void shrink_unwatched();
+  Bytes heap() const;
+  size_t unwatched_bound() const;
 
   os::Lock lock_{os::LockRank::kHuge};
   // sync: none. Whoever takes it looks for itself.

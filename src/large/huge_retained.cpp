@@ -17,8 +17,9 @@ namespace {
 
 // Of one munmap while something decays.
 constexpr size_t kDecayStep = size_t{4} << 20;
-// Where only ticks give back, the process may fall asleep on this much, or on as much as its heap has.
-constexpr Bytes kUnwatchedMax = mib(64);
+// Where only ticks give back, the process may fall asleep on this much, or on twice what its heap has.
+constexpr size_t kUnwatchedMin = size_t{64} << 20;
+constexpr size_t kUnwatchedShare = 2;
 constexpr Bytes kNotice = mib(16);
 // Of the process's limit on memory.
 constexpr size_t kLimitShare = 16;
@@ -73,6 +74,15 @@ void HugeBlocks::note_unmapped() {
 }
 
 // Under lock_.
+Bytes HugeBlocks::heap() const { return registry().committed() + Bytes(table_.live()); }
+
+// Under lock_.
+size_t HugeBlocks::unwatched_bound() const {
+  const size_t share = heap().count() * kUnwatchedShare;
+  return share < kUnwatchedMin ? kUnwatchedMin : share;
+}
+
+// Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   // A retained block could be read and written after its free.
   if constexpr (kHardened) return false;
@@ -80,13 +90,12 @@ bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   if (size < kSuperSlabBytes.count() || HugeTable::is_in_slots(address)) return false;
   if (config().decay_ms == 0) return false;
   const Milliseconds now = os::now_coarse();
-  const Bytes heap = registry().committed() + Bytes(table_.live());
   const Bytes kept(retained_.bytes() + size);
-  if (kept > bound_.limit(heap)) {
+  if (kept > bound_.limit(heap())) {
     bound_.note_unmapped(Bytes(size), now, Milliseconds(config().decay_ms));
     return false;
   }
-  if (watch == Watch::kTicks && kept > kUnwatchedMax && kept > heap) return false;
+  if (watch == Watch::kTicks && kept.count() > unwatched_bound()) return false;
   // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
   if (kept.count() > memory_limit().limit().count() / kLimitShare) return false;
   if (Bytes(size) > memory_limit().spare(pool().used())) return false;
@@ -105,24 +114,34 @@ HugeBlocks::Range HugeBlocks::evict(Milliseconds until, size_t size) {
   return gone;
 }
 
-// Unmaps the oldest of what did not fit, at most `size` and down to its share beside what will be live, `block`
-// included. `size` bytes are about to be mapped.
-void HugeBlocks::make_way(size_t size, size_t block) {
+// Unmaps the oldest of what is retained, at most `size`, down to what `bound` says under the lock.
+template <class Bound>
+void HugeBlocks::unmap_beyond(Bound bound, size_t size) {
   size_t left = size;
   // Bounded, because others retain meanwhile.
   for (uint32_t turn = 0; turn < RetainedRanges::kMax && left != 0; ++turn) {
     Range gone;
     {
       os::LockGuard guard(lock_);
-      const size_t bound = RetainBound::beside(Bytes(table_.live() + block)).count();
-      if (retained_.bytes() <= bound) return;
-      const size_t excess = round_up(retained_.bytes() - bound, os::page_size().count());
+      const size_t most = bound();
+      if (retained_.bytes() <= most) return;
+      const size_t excess = round_up(retained_.bytes() - most, os::page_size().count());
       gone = evict(Milliseconds(UINT64_MAX), excess < left ? excess : left);
     }
     if (gone.size == 0) return;
     unmap_retained(gone);
     left -= gone.size;
   }
+}
+
+// Before `size` bytes are mapped: no more stays than its share beside what will be live, `block` included.
+void HugeBlocks::make_way(size_t size, size_t block) {
+  unmap_beyond([&] { return RetainBound::beside(Bytes(table_.live() + block)).count(); }, size);
+}
+
+// The heap has become smaller, and may fall asleep.
+void HugeBlocks::shrink_unwatched() {
+  unmap_beyond([&] { return unwatched_bound(); }, SIZE_MAX);
 }
 
 Bytes HugeBlocks::purge_all() {

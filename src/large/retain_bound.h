@@ -22,11 +22,8 @@ class RetainBound {
     return Bytes((share < kMin ? kMin : share) + learned_);
   }
 
-  // What may still be retained when so much is live.
-  static Bytes beside(Bytes live) {
-    const size_t share = live.count() / kBesideLive;
-    return Bytes(share < kMin ? kMin : share);
-  }
+  // What may still be retained when so much is live: as much.
+  static Bytes beside(Bytes live) { return live < Bytes(kMin) ? Bytes(kMin) : live; }
 
   // For this bound's sake.
   void note_unmapped(Bytes size, Milliseconds now, Milliseconds decay_time) {
@@ -50,7 +47,6 @@ class RetainBound {
   // Retained pages are the peak of a small process.
   static constexpr size_t kMin = size_t{5} << 20;
   static constexpr size_t kShare = 16;
-  static constexpr size_t kBesideLive = 2;
 
   size_t learned_ = 0;
   size_t unmapped_ = 0;  // and not missed so far

@@ -2,7 +2,8 @@
 //
 // Responsibility  Random numbers for placement, and a shuffle.
 // Contract        Seeded by the kernel once. Good enough that reuse cannot be planned by counting calls;
-//                 not a cipher. Threads that draw at once may get the same number.
+//                 not a cipher. Threads that draw at once may get the same number. (The quarantine's draws are not
+//                 of these: each class steps a number of its own, which only begins here.)
 // Observable      Nothing.
 // Composable      os/process. Used by slab, canary, front.
 #pragma once

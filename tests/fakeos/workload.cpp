@@ -55,6 +55,7 @@ void set_options(Shape shape, uint64_t decay_ms) {
   os::commit(page.address, Bytes(page.size_bytes));
   Config& options = detail::sealed_config.config;
   options.decay_ms = decay_ms;
+  options.memory_limit_bytes = gib(1024).count();  // whatever pressure the machine is under
   options.scavenger = AutoSwitch::kOff;  // a thread of its own would call the system at times of its own
   if (shape == Shape::kSmallReserve) options.reserve_bytes = mib(4).count();
   if (shape == Shape::kTenants) options.tiny_ss_shared = false;

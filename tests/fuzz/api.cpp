@@ -12,7 +12,7 @@ constexpr uint32_t kOperationsBetweenWalks = 64;
 
 const char* apply(HeapModel& model, const fuzz::Operation& op) {
   // Megabytes are rare, or filling them would be all that is done.
-  const bool small = op.kind % 10 >= 7 && (op.kind % 16 != 15 || op.number >> 28 != 0);
+  const bool small = op.kind % 10 >= 7 && (op.what >> 4 != 15 || op.number >> 28 != 0);
   const size_t size = hakmem::test::any_size(small ? 1 : op.kind, op.number);
   HeapModel::arm();
   switch (op.what % 16) {

@@ -217,7 +217,8 @@ void report_misuse(Misuse kind, const void* address, TextView detail) {
 // Other bytes each time: no input is known to be better than another, and one of a few bytes does nothing.
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* bytes, size_t, size_t most, unsigned seed) {
   test::Random random(seed);
-  const size_t size = 1 + random.below(most);
+  const size_t least = most < fuzz::kOperationBytes ? most : fuzz::kOperationBytes;
+  const size_t size = least + random.below(most - least + 1);
   for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(random.below(256));
   return size;
 }

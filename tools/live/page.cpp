@@ -300,7 +300,8 @@ StatsPage ask_page(int pid, Request request, unsigned wait_ms, std::uint32_t arg
     poll(nullptr, 0, 2);
     answered = word.ask(now >= begin + wait_ms / 2);
   }
-  if (!answered) answered = word.ask(true);  // it stands, for when the process answers
+  // It stands, for when the process answers; who does not wait asks again, and displaces nobody.
+  if (!answered && wait_ms != 0) answered = word.ask(true);
   StatsPage page = read_page_of(process, file);
   page.answered = answered;
   return page;

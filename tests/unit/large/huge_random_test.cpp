@@ -125,8 +125,8 @@ class HugeModel {
     const HugeStats stats = blocks_->stats();
     if (stats.blocks != live_.size() || stats.live != Bytes(bytes)) return "live does not add up";
     if (bytes > live_max_) live_max_ = bytes;
-    // A half more than what was live at once, or a block or two.
-    const size_t most = live_max_ + (live_max_ / 2 < mib(5).count() ? mib(5).count() : live_max_ / 2);
+    // As much again as what was live at once, or a block or two.
+    const size_t most = live_max_ + (live_max_ < mib(5).count() ? mib(5).count() : live_max_);
     return bytes + stats.retained.count() > most ? "retains too much" : nullptr;
   }
 

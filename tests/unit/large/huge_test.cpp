@@ -172,6 +172,8 @@ TEST(Huge, WhereOnlyTicksGiveBackThereIsLessToFallAsleepOn) {
   EXPECT_EQ(blocks->stats().retained, mib(8));
   blocks->release(blocks.get(large));
   EXPECT_EQ(blocks->stats().retained, Bytes(large));
+  blocks->release(blocks.get(3 << 20), HugeBlocks::Watch::kTicks);
+  EXPECT_EQ(blocks->stats().retained, mib(64)) << "nothing is live any more";
 }
 
 TEST(Huge, TwoThreadsShareWhatIsRetained) {

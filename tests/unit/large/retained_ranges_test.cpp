@@ -143,8 +143,8 @@ TEST(RetainBound, LaterThanTheDecayTimeNothingIsMissed) {
   EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
 }
 
-TEST(RetainBound, HalfOfWhatIsLiveMayLieBesideIt) {
-  EXPECT_EQ(RetainBound::beside(mib(100)), mib(50));
+TEST(RetainBound, AsMuchAsIsLiveMayLieBesideIt) {
+  EXPECT_EQ(RetainBound::beside(mib(100)), mib(100));
   EXPECT_EQ(RetainBound::beside(mib(2)), kLeast);
 }
 

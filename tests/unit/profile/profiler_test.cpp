@@ -15,6 +15,8 @@
 #include "heap/lifecycle.h"
 #include "observe/invariants.h"
 
+#include "unit/support.h"
+
 namespace hakmem {
 namespace {
 
@@ -111,6 +113,8 @@ TEST_F(ProfilerTest, WhatIsFreedIsNotLive) {
 TEST_F(ProfilerTest, SampledBlocksAloneBringTicksAndDecay) {
   // Of these none in e^32 is not sampled.
   constexpr size_t kSize = size_t{128} << 10;
+  // Whatever pressure the machine is under.
+  const test::ScopedConfig calm([](Config& c) { c.memory_limit_bytes = gib(1024).count(); });
   std::thread([] {
     std::vector<void*> held;
     for (int i = 0; i < 256; ++i) held.push_back(get(kSize));
