@@ -60,19 +60,13 @@ int main(int argc, char** argv) {
   if (workload.min_bytes > workload.max_bytes) bench::die(2, kUsage);
   const unsigned threads = static_cast<unsigned>(arguments.number(5, 1, 1, 4096));
 
-  bench::MappedArray<bench::Span> spans(threads);
-  bench::Barrier start_line(threads);
-  auto body = [&](unsigned index) { spans[index] = run_thread(workload, index, start_line); };
-  // As in random_mixed: one thread is the main thread.
-  if (threads == 1) {
-    body(0);
-  } else {
-    bench::Threads started(threads, body);
-  }
+  const double seconds = bench::seconds_together(threads, [&](unsigned index, bench::Barrier& start_line) {
+    return run_thread(workload, index, start_line);
+  });
   bench::report(arguments,
                 {.name = "buffers",
                  .ops = workload.cycles * threads,
-                 .seconds = bench::seconds_of(spans.data(), threads),
+                 .seconds = seconds,
                  .threads = threads},
                 "%s", "");
 }

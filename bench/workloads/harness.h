@@ -223,6 +223,22 @@ class Threads {
   unsigned count_;
 };
 
+// The seconds that `threads` threads take together for work(index, start_line), which waits at the start line when
+// it is ready, and returns its timed part. One thread is the main thread: a process that never made a second one is
+// a case of its own (glibc leaves out its atomics).
+template <class Work>
+double seconds_together(unsigned threads, Work work) {
+  MappedArray<Span> spans(threads);
+  Barrier start_line(threads);
+  auto body = [&](unsigned index) { spans[index] = work(index, start_line); };
+  if (threads == 1) {
+    body(0);
+  } else {
+    Threads started(threads, body);
+  }
+  return seconds_of(spans.data(), threads);
+}
+
 // Sleeps without touching the allocator; `until` is moved on, so that a row of naps does not drift.
 inline void nap(timespec& until, std::uint64_t milliseconds) {
   until.tv_sec += static_cast<time_t>(milliseconds / 1000);

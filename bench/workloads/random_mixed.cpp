@@ -93,20 +93,13 @@ int main(int argc, char** argv) {
   if ((workload.has_range || workload.min_bytes != 0) && !is_range) bench::die(2, kUsage);
   const unsigned threads = static_cast<unsigned>(arguments.number(6, 1, 1, 4096));
 
-  bench::MappedArray<bench::Span> spans(threads);
-  bench::Barrier start_line(threads);
-  auto body = [&](unsigned index) { spans[index] = run_thread(workload, index, start_line); };
-  // One thread is the main thread: a process that never made a second one is a case of its own
-  // (glibc leaves out its atomics).
-  if (threads == 1) {
-    body(0);
-  } else {
-    bench::Threads started(threads, body);
-  }
+  const double seconds = bench::seconds_together(threads, [&](unsigned index, bench::Barrier& start_line) {
+    return run_thread(workload, index, start_line);
+  });
   bench::report(arguments,
                 {.name = "random_mixed",
                  .ops = workload.cycles * threads,
-                 .seconds = bench::seconds_of(spans.data(), threads),
+                 .seconds = seconds,
                  .threads = threads},
                 "%s", "");
 }

@@ -109,10 +109,10 @@ bool deallocate_huge(void* block) {
   {
     const Inside inside;
     if (profiler().has_huge()) profiler().freed(block);
-    const bool runs = scavenger::runs();
-    if (!huge_blocks().release(block, runs ? HugeBlocks::Watch::kThread : HugeBlocks::Watch::kTicks)) return false;
+    const HugeBlocks::Watch watch = scavenger::watch();
+    if (!huge_blocks().release(block, watch)) return false;
     // A program of huge blocks alone never ticks.
-    if (!runs) huge_blocks().decay(os::now_coarse(), os::now_microseconds() + kDecayUs);
+    if (watch == HugeBlocks::Watch::kTicks) huge_blocks().decay(os::now_coarse(), os::now_microseconds() + kDecayUs);
   }
   if (!lifecycle::busy()) scavenger::start_if_wanted();
   return true;

@@ -92,8 +92,7 @@ void* resize_huge(void* block, size_t size) {
     const Inside inside;
     // Before it moves: its old address may be another block's at once.
     if (profiler().has_huge()) profiler().freed(block);
-    moved = huge_blocks().resize(block, Bytes(size),
-                                 scavenger::runs() ? HugeBlocks::Watch::kThread : HugeBlocks::Watch::kTicks);
+    moved = huge_blocks().resize(block, Bytes(size), scavenger::watch());
     if (moved != nullptr && gate != nullptr && gate->takes(size)) profiler().sample_huge(gate, moved, size);
   }
   if (!lifecycle::busy()) scavenger::start_if_wanted();

@@ -4,7 +4,6 @@
 #include "os/thread.h"
 #include "config/config.h"
 #include "pool/shared_pool.h"
-#include "large/huge.h"
 #include "front/cache_list.h"
 #include "heap/after_tick.h"
 #include "heap/upkeep.h"
@@ -104,6 +103,8 @@ bool runs() {
   const uint32_t state = g_state.load(std::memory_order_relaxed);
   return state == kRunning || state == kAsleep;
 }
+
+HugeBlocks::Watch watch() { return runs() ? HugeBlocks::Watch::kThread : HugeBlocks::Watch::kTicks; }
 
 void forget_in_child() {
   if (g_state.load(std::memory_order_relaxed) == kGivenUp) return;

@@ -11,16 +11,21 @@
 // Composable      upkeep, os/thread. Used by heap (ticks), lifecycle (fork).
 #pragma once
 
+#include "large/huge.h"
+
 namespace hakmem::scavenger {
 
 // At a tick, with Inside. False when the upkeep is the caller's.
 bool takes_over();
 
-// After a slow path, without Inside: starting a thread allocates. Where the pool has a notice it is considered
-// as at a tick.
+// After a slow path, without Inside: starting a thread allocates. Where the pool or the huge blocks have a notice it
+// is considered as at a tick.
 void start_if_wanted();
 
 bool runs();
+
+// Who gives back retained huge blocks.
+HugeBlocks::Watch watch();
 
 void forget_in_child();
 

@@ -97,7 +97,6 @@ class HugeBlocks {
   void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, Contents contents);
   void* grow_retained(Bytes mapped, Bytes* fresh);
   void note_demand(Bytes size);
-  void note_unmapped();
   bool resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch);
   void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);

@@ -54,7 +54,11 @@ void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
   make_way(missing.count(), mapped.count());
   void* grown = os::timed(os::Cause::huge_map, [=] { return huge_mapping::resize(block, Bytes(range.size), mapped); });
   if (grown == nullptr) {
-    note_unmapped();
+    {
+      os::LockGuard guard(lock_);
+      note_mapped();
+      counters_.unmaps.add(1);
+    }
     huge_mapping::unmap(block, Bytes(range.size));
     return nullptr;
   }
@@ -65,12 +69,6 @@ void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
 // Under lock_. Pages of the system that retained ones might have saved.
 void HugeBlocks::note_demand(Bytes size) {
   bound_.note_mapped(size, os::now_coarse(), Milliseconds(config().decay_ms));
-}
-
-void HugeBlocks::note_unmapped() {
-  os::LockGuard guard(lock_);
-  note_mapped();
-  counters_.unmaps.add(1);
 }
 
 // Under lock_.

@@ -238,13 +238,17 @@ TEST_F(ThreadCacheTest, ACrowdedInboxStaysWhileItsOwnerIsAtWork) {
   EXPECT_EQ(live(), 0U);
 }
 
+void send_one_message(ThreadCache& sender, ThreadCache& owner) {
+  std::vector<void*> blocks = get_many(owner, kClass, 3);
+  put_all(sender, blocks);
+  sender.trim();
+  ASSERT_EQ(waiting(owner), 1U);
+}
+
 TEST_F(ThreadCacheTest, WhoGivesUpAllTakesItsMail) {
   Owned owner;
   Owned sender;
-  std::vector<void*> blocks = get_many(*owner, kClass, 3);
-  put_all(*sender, blocks);
-  sender->trim();
-  ASSERT_EQ(waiting(*owner), 1U);
+  send_one_message(*sender, *owner);
   owner->trim();
   EXPECT_EQ(waiting(*owner), 0U);
   EXPECT_EQ(live(), 0U);
@@ -253,9 +257,7 @@ TEST_F(ThreadCacheTest, WhoGivesUpAllTakesItsMail) {
 TEST_F(ThreadCacheTest, MailThatLiesIsDrainedAtTheSecondLook) {
   Owned owner;
   Owned sender;
-  std::vector<void*> blocks = get_many(*owner, kClass, 3);
-  put_all(*sender, blocks);
-  sender->trim();
+  send_one_message(*sender, *owner);
   EXPECT_EQ(owner->drain_stale_inbox(), nullptr);
   EXPECT_EQ(waiting(*owner), 1U);
   EXPECT_EQ(owner->drain_stale_inbox(), nullptr);
