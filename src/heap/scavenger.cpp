@@ -30,6 +30,7 @@ enum State : uint32_t { kNone, kWanted, kStarting, kRunning, kAsleep, kGivenUp }
 // sync: scavenger. The word it sleeps on. relaxed: no data is handed over with it.
 constinit std::atomic<uint32_t> g_state{kNone};
 constinit std::atomic<uint32_t> g_patience{kPatience};
+constinit os::Lock g_round{os::LockRank::kRound};
 
 Milliseconds pause() {
   const Milliseconds wanted(config().decay_ms / kRoundsPerDecay);
@@ -51,6 +52,14 @@ void sleep_until_woken() {
   }
 }
 
+Bytes do_round() {
+  os::LockGuard round(g_round);
+  const Milliseconds now = os::now_coarse();
+  const Bytes purged = upkeep::at_leisure(now);
+  after_tick(now);
+  return purged;
+}
+
 void* live(void*) {
   os::name_thread("hak-scavenger");
   g_state.store(kRunning, std::memory_order_relaxed);
@@ -58,9 +67,7 @@ void* live(void*) {
   // For as long as the process lives; each round ends in a sleep.
   for (;;) {
     os::futex_wait_for(&g_state, kRunning, pause());
-    const Milliseconds now = os::now_coarse();
-    const Bytes purged = upkeep::at_leisure(now);
-    after_tick(now);
+    const Bytes purged = do_round();
     // What is retained has nobody else to wait for its time.
     const bool is_idle = purged == Bytes(0) && huge_blocks().stats().retained == Bytes(0);
     idle_rounds = is_idle ? idle_rounds + 1 : 0;
@@ -104,9 +111,12 @@ bool runs() {
   return state == kRunning || state == kAsleep;
 }
 
+os::Lock& round_lock() { return g_round; }
+
 HugeBlocks::Watch watch() { return runs() ? HugeBlocks::Watch::kThread : HugeBlocks::Watch::kTicks; }
 
 void forget_in_child() {
+  g_round.reset_in_child();
   if (g_state.load(std::memory_order_relaxed) == kGivenUp) return;
   g_state.store(kNone, std::memory_order_relaxed);
 }

@@ -7,10 +7,11 @@
 //                 One thread with every signal blocked that never allocates and has no cache. While it
 //                 runs, ticks leave the upkeep to it. When nothing is left to do it sleeps until a tick
 //                 wakes it. The child of a fork has none until it needs one of its own.
-// Observable      runs().
+// Observable      runs(). Whoever holds round_lock() sees a heap where the scavenger has nothing on its way.
 // Composable      upkeep, os/thread. Used by heap (ticks), lifecycle (fork).
 #pragma once
 
+#include "os/lock.h"
 #include "large/huge.h"
 
 namespace hakmem::scavenger {
@@ -23,6 +24,9 @@ bool takes_over();
 void start_if_wanted();
 
 bool runs();
+
+// Held for each round, so nobody who must not wait takes it: the walker does, of a program that stands still.
+os::Lock& round_lock();
 
 // Who gives back retained huge blocks.
 HugeBlocks::Watch watch();

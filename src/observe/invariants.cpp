@@ -1,5 +1,7 @@
 #include "observe/invariants.h"
 
+#include <optional>
+
 #include "base/text.h"
 #include "os/pages.h"
 #include "os/process.h"
@@ -214,6 +216,8 @@ const char* check_heap(Threads threads, HeapWalk* walk) {
   const Inside inside;
   Walker walker(threads);
   walker.prepare();
+  std::optional<Rest> rest;
+  if (threads == Threads::kStopped) rest.emplace();
   {
     const Standstill standstill;
     walker.walk();

@@ -2,7 +2,7 @@
 //
 // Responsibility  Check every equation of the design against the heap as it is.
 // Contract        Returns the first violation as text, or nullptr. Changes nothing. With threads
-//                 stopped every equation is checked; while they run, those that locks protect.
+//                 stopped every equation is checked, between two rounds of the scavenger; while they run, those that locks protect.
 //                   each SuperSlab: unused + active + empty == 32, tags agree with masks
 //                   each slab:      popcount(bitmap) == free count; listed exactly when it has free
 //                                   blocks; its list is its owner's

@@ -20,6 +20,7 @@ namespace hakmem::os {
 
 // The order in which locks are taken; see ARCHITECTURE.
 enum class LockRank : uint8_t {
+  kRound = 0,
   kList = 1,
   kHoles = 2,
   kCache = 3,

@@ -16,6 +16,7 @@
 #include "heap/heap.h"
 #include "observe/invariants.h"
 #include "observe/snapshot.h"
+#include "observe/standstill.h"
 
 #include "hakmem/hakmem.h"
 
@@ -96,6 +97,7 @@ class ThreadsTest : public testing::Test {
 
   void TearDown() override {
     EXPECT_EQ(g_damaged.load(), 0U);
+    const Rest rest;
     HeapWalk walk;
     EXPECT_STREQ(check_heap(Threads::kStopped, &walk), nullptr);
     EXPECT_EQ(walk.live_blocks(), 0U);
