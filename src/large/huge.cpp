@@ -42,8 +42,14 @@ HugeTable::Entry* HugeBlocks::find(const void* block) { return table_.find(reint
 // Under lock_.
 HugeTable::Entry& HugeBlocks::insert(const void* block, size_t size) {
   HugeTable::Entry& entry = table_.insert(reinterpret_cast<uintptr_t>(block), size);
-  note_mapped();
+  note_live();
   return entry;
+}
+
+// Under lock_. More is live.
+void HugeBlocks::note_live() {
+  bound_.note_live(Bytes(table_.live()), os::now_coarse(), Milliseconds(config().decay_ms));
+  note_mapped();
 }
 
 // Under lock_.
@@ -177,7 +183,7 @@ bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size, Watch wat
   if (HugeTable::is_in_slots(entry.address)) return false;
   const size_t taken = size < old ? 0 : retained_.take_at(entry.address + old, size - old);
   table_.set_size(entry, size < old ? size : old + taken);
-  note_mapped();
+  note_live();
   if (size > old) return entry.size >= size;
   if (retain(entry.address + size, old - size, watch)) return true;
   table_.set_size(entry, old);

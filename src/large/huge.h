@@ -100,6 +100,7 @@ class HugeBlocks {
   bool resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch);
   void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);
+  void note_live();
   void note_mapped() const;
   Range evict(Milliseconds until, size_t size);
   template <class Bound>

@@ -20,7 +20,8 @@ constexpr size_t kDecayStep = size_t{4} << 20;
 // Where only ticks give back, the process may fall asleep on this much, or on twice what its heap has.
 constexpr size_t kUnwatchedMin = size_t{64} << 20;
 constexpr size_t kUnwatchedShare = 2;
-constexpr Bytes kNotice = mib(16);
+// More than the clock may be left alone with.
+constexpr Bytes kNotice = mib(5);
 // Of the process's limit on memory.
 constexpr size_t kLimitShare = 16;
 
@@ -54,8 +55,10 @@ void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
   make_way(missing.count(), mapped.count());
   void* grown = os::timed(os::Cause::huge_map, [=] { return huge_mapping::resize(block, Bytes(range.size), mapped); });
   if (grown == nullptr) {
+    // A range of several mappings, most often: the next block that fits into it needs no system call.
     {
       os::LockGuard guard(lock_);
+      if (retained_.put(range)) return nullptr;
       note_mapped();
       counters_.unmaps.add(1);
     }
@@ -89,11 +92,14 @@ bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   if (config().decay_ms == 0) return false;
   const Milliseconds now = os::now_coarse();
   const Bytes kept(retained_.bytes() + size);
-  if (kept > bound_.limit(heap())) {
-    bound_.note_unmapped(Bytes(size), now, Milliseconds(config().decay_ms));
-    return false;
+  if (watch == Watch::kTicks) {
+    if (kept > bound_.unwatched(heap())) {
+      bound_.note_unmapped(Bytes(size), now, Milliseconds(config().decay_ms));
+      return false;
+    }
+    if (kept.count() > unwatched_bound()) return false;
   }
-  if (watch == Watch::kTicks && kept.count() > unwatched_bound()) return false;
+  if (kept > bound_.beside(Bytes(table_.live()))) return false;
   // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
   if (kept.count() > memory_limit().limit().count() / kLimitShare) return false;
   if (Bytes(size) > memory_limit().spare(pool().used())) return false;
@@ -132,9 +138,9 @@ void HugeBlocks::unmap_beyond(Bound bound, size_t size) {
   }
 }
 
-// Before `size` bytes are mapped: no more stays than its share beside what will be live, `block` included.
+// Before `size` bytes are mapped: no more stays than may beside what will be live, `block` included.
 void HugeBlocks::make_way(size_t size, size_t block) {
-  unmap_beyond([&] { return RetainBound::beside(Bytes(table_.live() + block)).count(); }, size);
+  unmap_beyond([&] { return bound_.beside(Bytes(table_.live() + block)).count(); }, size);
 }
 
 // The heap has become smaller, and may fall asleep.

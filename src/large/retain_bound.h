@@ -1,11 +1,13 @@
 // large/retain_bound.h: how much of the freed huge blocks may stay mapped.
 //
-// Responsibility  Learn from what was unmapped and then missed.
-// Contract        A sixteenth of the heap, or a block or two; and as much more as was mapped afresh within a decay
-//                 time of being unmapped, until it lay unused for one. So a program that frees a huge block once
+// Responsibility  Remember how much was live lately, and learn from what was unmapped and then missed.
+// Contract        What is live and what is retained are together at most half as much again as the most that was live
+//                 within one or two decay times. Where nobody watches the clock, what is retained is also at most a sixteenth of the heap, or
+//                 a block or two; and some times as much more as was mapped afresh within a decay time of being
+//                 unmapped, until it lay unused for one. So a program that frees a huge block once
 //                 gives it back, and one that goes on freeing and taking them does without the system.
 //                 Not locked: the huge blocks' lock.
-// Observable      limit().
+// Observable      beside(), unwatched().
 // Composable      base. Used by huge.
 #pragma once
 
@@ -17,15 +19,29 @@ class RetainBound {
  public:
   constexpr RetainBound() = default;
 
-  Bytes limit(Bytes heap) const {
+  // While so much is live.
+  Bytes beside(Bytes live) const {
+    const size_t peak = peak_before_ < peak_ ? peak_ : peak_before_;
+    const size_t total = peak + peak / 2;
+    return Bytes(total < live.count() + kMin ? kMin : total - live.count());
+  }
+
+  Bytes unwatched(Bytes heap) const {
     const size_t share = heap.count() / kShare;
     return Bytes((share < kMin ? kMin : share) + learned_);
   }
 
-  // What may still be retained when so much is live: as much.
-  static Bytes beside(Bytes live) { return live < Bytes(kMin) ? Bytes(kMin) : live; }
+  void note_live(Bytes live, Milliseconds now, Milliseconds decay_time) {
+    const Milliseconds age = now - peak_since_;
+    if (age > decay_time) {
+      peak_before_ = age > decay_time + decay_time ? 0 : peak_;
+      peak_ = 0;
+      peak_since_ = now;
+    }
+    if (live.count() > peak_) peak_ = live.count();
+  }
 
-  // For this bound's sake.
+  // For the unwatched bound's sake.
   void note_unmapped(Bytes size, Milliseconds now, Milliseconds decay_time) {
     if (now - unmapped_at_ > decay_time) unmapped_ = 0;
     unmapped_ += size.count();
@@ -36,21 +52,29 @@ class RetainBound {
     if (now - unmapped_at_ > decay_time) unmapped_ = 0;
     const size_t missed = size.count() < unmapped_ ? size.count() : unmapped_;
     unmapped_ -= missed;
-    learned_ += missed;
+    learned_ += kBoldness * missed;
   }
 
   void forget() { learned_ = unmapped_ = 0; }
 
-  void note_unused(Bytes size) { learned_ -= size.count() < learned_ ? size.count() : learned_; }
+  void note_unused(Bytes size) {
+    const size_t unlearned = kBoldness * size.count();
+    learned_ -= unlearned < learned_ ? unlearned : learned_;
+  }
 
  private:
   // Retained pages are the peak of a small process.
   static constexpr size_t kMin = size_t{5} << 20;
   static constexpr size_t kShare = 16;
+  // Each lesson costs the page faults of what was missed.
+  static constexpr size_t kBoldness = 16;
 
   size_t learned_ = 0;
   size_t unmapped_ = 0;  // and not missed so far
   Milliseconds unmapped_at_;
+  size_t peak_ = 0;  // since then
+  Milliseconds peak_since_;
+  size_t peak_before_ = 0;  // in the decay time before
 };
 
 }  // namespace hakmem

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <atomic>
 #include <thread>
@@ -116,18 +117,19 @@ TEST(Huge, WhatIsTooSmallGrows) {
 }
 
 TEST(Huge, AProgramThatTakesAndFreesDoesWithoutTheSystem) {
+  constexpr auto kTicks = HugeBlocks::Watch::kTicks;
   Blocks blocks;
   char* first = blocks.get(64 << 20);
-  blocks->release(first);
+  blocks->release(first, kTicks);
   EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "it may have been the only one";
-  blocks->release(blocks.get(64 << 20));
+  blocks->release(blocks.get(64 << 20), kTicks);
   EXPECT_EQ(blocks->stats().retained, mib(64)) << "it was missed";
   const uint64_t maps = blocks->stats().maps;
-  for (uint32_t i = 1; i < 20; ++i) blocks->release(blocks.get(i * (3 << 20)));
+  for (uint32_t i = 1; i < 20; ++i) blocks->release(blocks.get(i * (3 << 20)), kTicks);
   EXPECT_EQ(blocks->stats().maps, maps);
   const Milliseconds later = os::now_coarse() + Milliseconds(config().decay_ms);
   EXPECT_EQ(blocks->decay(later, UINT64_MAX), mib(64));
-  blocks->release(blocks.get(64 << 20));
+  blocks->release(blocks.get(64 << 20), kTicks);
   EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "it was not for a decay time";
 }
 
@@ -208,7 +210,7 @@ TEST(Huge, NothingIsRetainedWithoutADecayTime) {
   EXPECT_EQ(blocks->stats().unmaps, 1U);
 }
 
-TEST(Huge, WhatIsRetainedIsAShareOfTheHeap) {
+TEST(Huge, WhereOnlyTicksGiveBackItIsAShareOfTheHeap) {
   for (const size_t ballast_mib : {1u, 256u}) {
     Blocks blocks;
     char* ballast = blocks.get(ballast_mib << 20);
@@ -217,7 +219,7 @@ TEST(Huge, WhatIsRetainedIsAShareOfTheHeap) {
     size_t most = 0;
     for (char* block : many) {
       const size_t live = blocks->stats().live.count();
-      blocks->release(block);
+      blocks->release(block, HugeBlocks::Watch::kTicks);
       const size_t retained = blocks->stats().retained.count();
       if (retained <= most) continue;
       EXPECT_LE(Bytes(retained), retain_limit(live));
@@ -226,6 +228,44 @@ TEST(Huge, WhatIsRetainedIsAShareOfTheHeap) {
     EXPECT_GE(Bytes(most + mib(3).count()), retain_limit(ballast_mib << 20)) << "it is made use of";
     blocks->release(ballast);
   }
+}
+
+TEST(Huge, WhereAThreadGivesBackItIsHalfAsMuchAgainAsWasLive) {
+  Blocks blocks;
+  std::vector<char*> many;
+  for (uint32_t i = 0; i < 20; ++i) many.push_back(blocks.get(3 << 20));
+  for (char* block : many) blocks->release(block);
+  EXPECT_EQ(blocks->stats().retained, mib(60));
+  for (char*& block : many) block = blocks.get(3 << 20, Contents::kAny, kSuperSlabBytes);
+  EXPECT_EQ(blocks->stats().maps, 20U);
+  char* larger = blocks.get(70 << 20);
+  for (char* block : many) blocks->release(block);
+  EXPECT_EQ(blocks->stats().retained, mib(60)) << "beside 70, with 130 at most";
+  blocks->release(larger);
+  EXPECT_EQ(blocks->stats().retained, mib(130));
+  char* most = blocks.get(size_t{220} << 20);
+  EXPECT_LE(blocks->stats().live + blocks->stats().retained, mib(330));
+  blocks->release(most);
+}
+
+TEST(Huge, WhatCouldNotGrowIsStillThere) {
+  Blocks blocks;
+  char* ballast = blocks.get(16 << 20);
+  char* block = blocks.get(8 << 20);
+  // As mappings that came to lie side by side, which the system does not move together.
+  ASSERT_EQ(mprotect(block + (4 << 20), kPage, PROT_READ), 0);
+  block[(4 << 20) + kPage] = 42;
+  blocks->release(block);
+  ASSERT_EQ(blocks->stats().retained, mib(8));
+  char* larger = blocks.get(9 << 20);
+  ASSERT_NE(larger, nullptr);
+  EXPECT_EQ(blocks->stats().retained, mib(8)) << "the range was not thrown away";
+  EXPECT_EQ(blocks.get(8 << 20), block);
+  EXPECT_EQ(block[(4 << 20) + kPage], 42);
+  ASSERT_EQ(mprotect(block + (4 << 20), kPage, PROT_READ | PROT_WRITE), 0);
+  blocks->release(block);
+  blocks->release(larger);
+  blocks->release(ballast);
 }
 
 TEST(Huge, ThousandsAreFoundAndForgotten) {

@@ -114,38 +114,60 @@ TEST(RetainedRanges, TooManyAreRefusedUnlessTheyJoin) {
 constexpr Bytes kLeast = mib(5);
 constexpr Milliseconds kDecay{1000};
 
-TEST(RetainBound, WhatWasUnmappedAndMissedMayStayNextTime) {
+TEST(RetainBound, WhatWasUnmappedAndMissedMayStayNextTimeAndMore) {
   RetainBound bound;
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
-  EXPECT_EQ(bound.limit(mib(160)), mib(10));
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
+  EXPECT_EQ(bound.unwatched(mib(160)), mib(10));
   bound.note_unmapped(mib(8), Milliseconds(5000), kDecay);
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
   bound.note_mapped(mib(2), Milliseconds(5100), kDecay);
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(2));
+  const Bytes once = bound.unwatched(Bytes(0));
+  EXPECT_GE(once, kLeast + mib(2));
   bound.note_mapped(mib(100), Milliseconds(6000), kDecay);
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(8)) << "no more than was unmapped";
+  const size_t times = (once - kLeast).count() / mib(2).count();
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast + mib(8 * times)) << "no more than was unmapped";
   bound.note_unused(mib(3));
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(5));
-  bound.note_unused(mib(30));
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast + mib(5 * times));
+  bound.note_unused(mib(6));
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
 }
 
 TEST(RetainBound, LaterThanTheDecayTimeNothingIsMissed) {
   RetainBound bound;
   bound.note_unmapped(mib(8), Milliseconds(5000), kDecay);
   bound.note_mapped(mib(8), Milliseconds(6001), kDecay);
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
-  bound.note_unmapped(mib(8), Milliseconds(7000), kDecay);
-  bound.note_unmapped(mib(1), Milliseconds(8001), kDecay);
-  bound.note_mapped(mib(8), Milliseconds(8002), kDecay);
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast + mib(1));
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
+  bound.note_unmapped(mib(1), Milliseconds(7000), kDecay);
+  bound.note_mapped(mib(8), Milliseconds(7001), kDecay);
+  const Bytes one = bound.unwatched(Bytes(0));
   bound.forget();
-  EXPECT_EQ(bound.limit(Bytes(0)), kLeast);
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
+  bound.note_unmapped(mib(8), Milliseconds(8000), kDecay);
+  bound.note_unmapped(mib(1), Milliseconds(9001), kDecay);
+  bound.note_mapped(mib(8), Milliseconds(9002), kDecay);
+  EXPECT_EQ(bound.unwatched(Bytes(0)), one) << "the eight were not missed in time";
 }
 
-TEST(RetainBound, AsMuchAsIsLiveMayLieBesideIt) {
-  EXPECT_EQ(RetainBound::beside(mib(100)), mib(100));
-  EXPECT_EQ(RetainBound::beside(mib(2)), kLeast);
+TEST(RetainBound, WithWhatIsLiveHalfAsMuchAgainAsTheMostThatWas) {
+  RetainBound bound;
+  EXPECT_EQ(bound.beside(mib(2)), kLeast);
+  bound.note_live(mib(100), Milliseconds(5000), kDecay);
+  EXPECT_EQ(bound.beside(mib(100)), mib(50));
+  EXPECT_EQ(bound.beside(mib(30)), mib(120));
+  EXPECT_EQ(bound.beside(mib(149)), kLeast);
+  EXPECT_EQ(bound.beside(mib(300)), kLeast);
+}
+
+TEST(RetainBound, APeakIsForgottenAfterTwoDecayTimesAtMost) {
+  RetainBound bound;
+  bound.note_live(mib(100), Milliseconds(5000), kDecay);
+  bound.note_live(mib(30), Milliseconds(5900), kDecay);
+  bound.note_live(mib(40), Milliseconds(6001), kDecay);
+  EXPECT_EQ(bound.beside(Bytes(0)), mib(150)) << "the decay time before counts too";
+  bound.note_live(mib(20), Milliseconds(7002), kDecay);
+  EXPECT_EQ(bound.beside(Bytes(0)), mib(60));
+  bound.note_live(mib(10), Milliseconds(9003), kDecay);
+  EXPECT_EQ(bound.beside(Bytes(0)), mib(15)) << "there was a decay time without anything";
 }
 
 }  // namespace
