@@ -67,7 +67,7 @@ void* allocate_huge_uncounted(size_t size, size_t alignment, HugeBlocks::Content
       in_handler ? HugeBlocks::FromSlots::kForbidden : HugeBlocks::FromSlots::kAllowed;
   {
     const Inside inside;
-    if (!in_handler) upkeep::relieve(Bytes(size));
+    if (!in_handler) upkeep::relieve_for_huge(Bytes(size));
     void* block = huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, contents);
     if (block != nullptr) return block;
   }

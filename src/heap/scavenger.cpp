@@ -25,9 +25,11 @@ constexpr uint32_t kIdleRounds = 4 * kRoundsPerDecay;
 // blocked all the time is let through after so many ticks.
 constexpr uint32_t kPatience = 32;
 
-enum State : uint32_t { kNone, kWanted, kStarting, kRunning, kAsleep, kGivenUp };
+// Drowsy: one round more, and unless somebody called before its end it falls asleep.
+enum State : uint32_t { kNone, kWanted, kStarting, kRunning, kDrowsy, kAsleep, kGivenUp };
 
-// sync: scavenger. The word it sleeps on. relaxed: no data is handed over with it.
+// sync: scavenger. The word it sleeps on. relaxed: no data is handed over with it. Who retains or frees something after
+// the drowsy round looked took a lock after it, and so sees that it is drowsy, or later.
 constinit std::atomic<uint32_t> g_state{kNone};
 constinit std::atomic<uint32_t> g_patience{kPatience};
 constinit os::Lock g_round{os::LockRank::kRound};
@@ -44,51 +46,51 @@ bool wanted() {
   return cache_list().live() > 1 && pool().used() >= kHeapMin;
 }
 
-void sleep_until_woken() {
-  uint32_t state = kRunning;
+void fall_asleep() {
+  uint32_t state = kDrowsy;
   if (!g_state.compare_exchange_strong(state, kAsleep, std::memory_order_relaxed)) return;
   while (g_state.load(std::memory_order_relaxed) == kAsleep) {
     os::futex_wait(&g_state, kAsleep);
   }
 }
 
-Bytes do_round() {
+// True when there was nothing to give back, and nothing that waits for its time.
+bool do_round() {
   os::LockGuard round(g_round);
   const Milliseconds now = os::now_coarse();
   const Bytes purged = upkeep::at_leisure(now);
   after_tick(now);
-  return purged;
+  return purged == Bytes(0) && huge_blocks().stats().retained == Bytes(0);
 }
 
 void* live(void*) {
   os::name_thread("hak-scavenger");
   g_state.store(kRunning, std::memory_order_relaxed);
   uint32_t idle_rounds = 0;
-  // For as long as the process lives; each round ends in a sleep.
+  // For as long as the process lives; each round begins with a sleep.
   for (;;) {
-    os::futex_wait_for(&g_state, kRunning, pause());
-    const Bytes purged = do_round();
-    // What is retained has nobody else to wait for its time.
-    const bool is_idle = purged == Bytes(0) && huge_blocks().stats().retained == Bytes(0);
-    idle_rounds = is_idle ? idle_rounds + 1 : 0;
-    if (idle_rounds < kIdleRounds) continue;
-    sleep_until_woken();
-    idle_rounds = 0;
+    os::futex_wait_for(&g_state, g_state.load(std::memory_order_relaxed), pause());
+    idle_rounds = do_round() ? idle_rounds + 1 : 0;
+    if (idle_rounds == kIdleRounds) {
+      uint32_t running = kRunning;
+      g_state.compare_exchange_strong(running, kDrowsy, std::memory_order_relaxed);
+    } else if (idle_rounds > kIdleRounds) {
+      fall_asleep();
+      idle_rounds = 0;
+    }
   }
 }
 
 }  // namespace
 
 bool takes_over() {
-  const uint32_t state = g_state.load(std::memory_order_relaxed);
-  if (state == kRunning) return true;
-  if (state == kAsleep) {
-    uint32_t asleep = kAsleep;
-    if (g_state.compare_exchange_strong(asleep, kRunning, std::memory_order_relaxed)) {
-      os::futex_wake_one(&g_state);
-    }
+  uint32_t state = g_state.load(std::memory_order_relaxed);
+  while (state == kDrowsy || state == kAsleep) {
+    if (!g_state.compare_exchange_weak(state, kRunning, std::memory_order_relaxed)) continue;
+    if (state == kAsleep) os::futex_wake_one(&g_state);
     return true;
   }
+  if (state == kRunning) return true;
   if (state == kNone && wanted()) g_state.store(kWanted, std::memory_order_relaxed);
   return false;
 }
@@ -108,7 +110,7 @@ void start_if_wanted() {
 
 bool runs() {
   const uint32_t state = g_state.load(std::memory_order_relaxed);
-  return state == kRunning || state == kAsleep;
+  return state == kRunning || state == kDrowsy || state == kAsleep;
 }
 
 os::Lock& round_lock() { return g_round; }

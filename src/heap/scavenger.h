@@ -1,8 +1,7 @@
 // heap/scavenger.h: the thread that gives memory back while the program sleeps.
 //
 // Responsibility  Do the upkeep of a process whose threads may never call malloc again.
-// Contract        HAKMEM_SCAVENGER=auto: started by a tick, or when 16 MiB changed hands since the last
-//                 look, once two threads have caches and the heap is of some size; on: by the first tick; off: never. Never in a process that
+// Contract        HAKMEM_SCAVENGER=auto: started by a tick, or when 16 MiB of slots changed hands, or 5 MiB of huge blocks are retained, once two threads have caches and the heap is of some size; on: by the first tick; off: never. Never in a process that
 //                 put itself in seccomp mode.
 //                 One thread with every signal blocked that never allocates and has no cache. While it
 //                 runs, ticks leave the upkeep to it. When nothing is left to do it sleeps until a tick

@@ -86,6 +86,11 @@ void relieve(Bytes wanted) {
   everything();
 }
 
+void relieve_for_huge(Bytes wanted) {
+  answer_pressure(os::now_coarse());
+  relieve(wanted);
+}
+
 Bytes everything() {
   cache_list().note_mail();
   cache_list().drain_parked();

@@ -27,7 +27,10 @@ Bytes everything();
 bool caches_must_shrink();
 
 // Everything, where the process's memory limit is near once `wanted` more is used; at most a hundred times a
-// second. At ticks, and before a huge block.
+// second. At ticks.
 void relieve(Bytes wanted);
+
+// The same before a huge block: a program of these alone never ticks, and would not know its limit.
+void relieve_for_huge(Bytes wanted);
 
 }  // namespace hakmem::upkeep

@@ -183,8 +183,11 @@ bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size, Watch wat
   if (HugeTable::is_in_slots(entry.address)) return false;
   const size_t taken = size < old ? 0 : retained_.take_at(entry.address + old, size - old);
   table_.set_size(entry, size < old ? size : old + taken);
-  note_live();
-  if (size > old) return entry.size >= size;
+  if (size > old) {
+    note_live();
+    return entry.size >= size;
+  }
+  note_mapped();
   if (retain(entry.address + size, old - size, watch)) return true;
   table_.set_size(entry, old);
   note_mapped();
@@ -194,12 +197,18 @@ bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size, Watch wat
 // Under lock_. What a block took in vain is retained as before, if there is a place for it.
 void HugeBlocks::give_up_tail(HugeTable::Entry& entry, size_t size) {
   if (entry.size == size) return;
-  if (!retained_.put(Range{entry.address + size, entry.size - size, os::now_coarse()})) return;
+  if (!keep(Range{entry.address + size, entry.size - size, os::now_coarse()})) return;
   table_.set_size(entry, size);
   note_mapped();
 }
 
 void* HugeBlocks::resize(void* block, Bytes new_size, Watch watch) {
+  void* resized = resize_watched(block, new_size, watch);
+  if (watch == Watch::kTicks) shrink_unwatched();
+  return resized;
+}
+
+void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   const size_t page = os::page_size().count();
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};

@@ -4,8 +4,8 @@
 // Contract        A block is found by its address in a side table; nothing is stored in or before
 // it.
 //                 Growth is one mremap, or none into what is retained behind; a block of several mappings that came
-//                 to lie side by side is refused. Freed blocks stay mapped and dirty under the decay time, within a
-//                 bound that is learned (0025). Where the system refuses a mapping (address space or
+//                 to lie side by side is refused. Freed blocks stay mapped and dirty under the decay time, within
+//                 bounds (0025). Where the system refuses a mapping (address space or
 //                 mappings are used up), slots of the pool serve. No system call under the lock. Lock rank
 //                 kHuge.
 // Observable      HugeStats, HugeCounters.
@@ -75,7 +75,7 @@ class HugeBlocks {
   // Unmaps everything that is retained, and forgets what was missed. Returns the bytes.
   Bytes purge_all();
 
-  // True once after tens of MiB were retained: much may go back although nobody ticks.
+  // True once after some MiB were retained: they may go back although nobody ticks.
   bool take_notice() {
     if (!notice_.load(std::memory_order_relaxed)) [[likely]] return false;
     notice_.store(false, std::memory_order_relaxed);
@@ -94,9 +94,11 @@ class HugeBlocks {
   bool make_room();
   void* take_retained(size_t size, size_t alignment);
   bool retain(uintptr_t address, size_t size, Watch watch);
+  bool keep(const Range& range);
   void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, Contents contents);
   void* grow_retained(Bytes mapped, Bytes* fresh);
   void note_demand(Bytes size);
+  void* resize_watched(void* block, Bytes new_size, Watch watch);
   bool resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch);
   void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);

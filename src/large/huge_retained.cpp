@@ -56,9 +56,10 @@ void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
   void* grown = os::timed(os::Cause::huge_map, [=] { return huge_mapping::resize(block, Bytes(range.size), mapped); });
   if (grown == nullptr) {
     // A range of several mappings, most often: the next block that fits into it needs no system call.
+    range.is_stuck = true;
     {
       os::LockGuard guard(lock_);
-      if (retained_.put(range)) return nullptr;
+      if (keep(range)) return nullptr;
       note_mapped();
       counters_.unmaps.add(1);
     }
@@ -91,6 +92,7 @@ bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   if (size < kSuperSlabBytes.count() || HugeTable::is_in_slots(address)) return false;
   if (config().decay_ms == 0) return false;
   const Milliseconds now = os::now_coarse();
+  bound_.note_live(Bytes(table_.live() + size), now, Milliseconds(config().decay_ms));
   const Bytes kept(retained_.bytes() + size);
   if (watch == Watch::kTicks) {
     if (kept > bound_.unwatched(heap())) {
@@ -103,7 +105,12 @@ bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
   if (kept.count() > memory_limit().limit().count() / kLimitShare) return false;
   if (Bytes(size) > memory_limit().spare(pool().used())) return false;
-  if (!retained_.put(Range{address, size, now})) return false;
+  return keep(Range{address, size, now});
+}
+
+// Under lock_. False when there is no place for it.
+bool HugeBlocks::keep(const Range& range) {
+  if (!retained_.put(range)) return false;
   if (Bytes(retained_.bytes()) >= kNotice) notice_.store(true, std::memory_order_relaxed);
   note_mapped();
   return true;

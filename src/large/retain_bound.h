@@ -2,7 +2,7 @@
 //
 // Responsibility  Remember how much was live lately, and learn from what was unmapped and then missed.
 // Contract        What is live and what is retained are together at most half as much again as the most that was live
-//                 within one or two decay times. Where nobody watches the clock, what is retained is also at most a sixteenth of the heap, or
+//                 within the last one to three decay times, or a block or two more than what is live. Where nobody watches the clock, what is retained is also at most a sixteenth of the heap, or
 //                 a block or two; and some times as much more as was mapped afresh within a decay time of being
 //                 unmapped, until it lay unused for one. So a program that frees a huge block once
 //                 gives it back, and one that goes on freeing and taking them does without the system.

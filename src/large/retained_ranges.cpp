@@ -10,7 +10,7 @@ using Range = RetainedRanges::Range;
 Range joined(const Range& range, const Range& neighbour) {
   return Range{range.address < neighbour.address ? range.address : neighbour.address,
                range.size + neighbour.size,
-               range.size < neighbour.size ? neighbour.since : range.since};
+               range.size < neighbour.size ? neighbour.since : range.since, range.is_stuck || neighbour.is_stuck};
 }
 
 // What is not worth a range of its own beside a block of this size.
@@ -35,7 +35,7 @@ Range RetainedRanges::remove(uint32_t index) {
 Range RetainedRanges::cut_front(uint32_t index, size_t size) {
   Range& range = ranges_[index];
   if (range.size < size + crumb_of(size)) return remove(index);
-  const Range front{range.address, size, range.since};
+  const Range front{range.address, size, range.since, range.is_stuck};
   range.address += size;
   range.size -= size;
   bytes_ -= size;
@@ -76,7 +76,7 @@ size_t RetainedRanges::take_at(uintptr_t address, size_t size) {
 Range RetainedRanges::take_largest_below(size_t size) {
   uint32_t largest = count_;
   for (uint32_t i = 0; i < count_; ++i) {
-    if (ranges_[i].size >= size) continue;
+    if (ranges_[i].size >= size || ranges_[i].is_stuck) continue;
     if (largest == count_ || ranges_[i].size > ranges_[largest].size) largest = i;
   }
   return largest == count_ ? Range{} : remove(largest);
@@ -93,7 +93,7 @@ Range RetainedRanges::take_oldest(Milliseconds until, size_t size) {
   if (range.size <= size) return remove(oldest);
   range.size -= size;
   bytes_ -= size;
-  return Range{range.address + range.size, size, range.since};
+  return Range{range.address + range.size, size, range.since, range.is_stuck};
 }
 
 }  // namespace hakmem

@@ -17,6 +17,7 @@ class RetainedRanges {
     uintptr_t address = 0;
     size_t size = 0;  // 0: none
     Milliseconds since;
+    bool is_stuck = false;  // the system would not grow it
   };
 
   static constexpr uint32_t kMax = 64;
@@ -32,6 +33,7 @@ class RetainedRanges {
   Range take(size_t size, size_t alignment);
   // The same of the range that begins at `address`, or all of it when it is smaller. Returns its bytes.
   size_t take_at(uintptr_t address, size_t size);
+  // Of those that are not stuck.
   Range take_largest_below(size_t size);
   // The end, at most `size`, of the oldest. Size 0 when none is as old as that.
   Range take_oldest(Milliseconds until, size_t size);

@@ -9,6 +9,7 @@
 #include "front/thread_cache.h"
 #include "large/guarded.h"
 #include "large/huge.h"
+#include "heap/scavenger.h"
 #include "profile/profiler.h"
 
 namespace hakmem {
@@ -88,6 +89,7 @@ struct Sums {
       caches.add(cache.stats());
       lock(LockRank::kCache).add(cache.lock().stats());
     });
+    lock(LockRank::kRound).add(scavenger::round_lock().stats());
     lock(LockRank::kList).add(cache_list().lock().stats());
     lock(LockRank::kHoles).add(hole_purge().lock().stats());
     lock(LockRank::kHuge).add(huge_blocks().lock().stats());

@@ -1,7 +1,7 @@
 // A program whose garbage would come to 400 MiB lives in 256: under HAKMEM_MEMORY_LIMIT its peak stays
 // below that, and in a memory cgroup, where one can be made, it is not killed. Never more than 160 MiB
 // are live, of small, mid, large and huge blocks in turn; of the small ones a tenth, in runs of 200, stays until the
-// next turn had its peak.
+// next turn had its peak. And a program of huge blocks alone, of which 199 MiB are live at most.
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -32,6 +32,36 @@ static void free_where(int half, int survivors) {
   }
 }
 
+static void require_peak_below_limit(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const size_t peak = (size_t)usage.ru_maxrss * KIB;
+  if (peak < LIMIT) return;
+  char line[80];
+  snprintf(line, sizeof line, "%zu MiB at the peak", peak / MIB);
+  say_failure(__FILE__, __LINE__, line);
+  ++program_failures;
+}
+
+// Buffers that replace each other.
+static int live_huge(void) {
+  begin(80);
+  char* buffers[20] = {NULL};
+  uint32_t random = 42;
+  for (size_t turn = 0; turn < 600; ++turn) {
+    random = random * 1664525 + 1013904223;
+    char** buffer = &buffers[(random >> 8) % 20];
+    const size_t size = (4 + (random >> 20) % 10) * MIB;
+    free(*buffer);
+    *buffer = malloc(size);
+    REQUIRE(*buffer != NULL);
+    memset(*buffer, 0x5a, size);
+  }
+  require_peak_below_limit();
+  EXPECT_SOUND_HEAP();
+  return finish();
+}
+
 static int live(void) {
   begin(80);
   const size_t sizes[] = {300, 9000, 400 * KIB, 6 * MIB, 900, 3 * MIB, 30000, 1 * MIB, 300};
@@ -42,47 +72,42 @@ static int live(void) {
     if (turn != 0) free_where(1 - half, 1);
     half = 1 - half;
   }
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const size_t peak = (size_t)usage.ru_maxrss * KIB;
-  if (peak >= LIMIT) {
-    char line[80];
-    snprintf(line, sizeof line, "%zu MiB at the peak", peak / MIB);
-    say_failure(__FILE__, __LINE__, line);
-    ++program_failures;
-  }
+  require_peak_below_limit();
   EXPECT_SOUND_HEAP();
   return finish();
 }
 
-static void run(const char* program, const char* option, const struct cgroup* group) {
+static void run(const char* program, const char* what, const char* option, const struct cgroup* group) {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
     if (option != NULL) setenv("HAKMEM_MEMORY_LIMIT", option, 1);
     if (group != NULL) REQUIRE(enter_cgroup(group));
-    execl(program, program, "live", (char*)NULL);
+    execl(program, program, what, (char*)NULL);
     _exit(99);
   }
   int status = 0;
   REQUIRE(waitpid(child, &status, 0) == child);
   if (status != 0) {
     char line[100];
-    snprintf(line, sizeof line, "with %s it ended with status %#x",
-             group != NULL ? "a cgroup" : "the option", (unsigned)status);
+    snprintf(line, sizeof line, "with %s %s ended with status %#x",
+             group != NULL ? "a cgroup" : "the option", what, (unsigned)status);
     say_failure(__FILE__, __LINE__, line);
     ++program_failures;
   }
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) return live();
+  if (argc > 1) return strcmp(argv[1], "huge blocks") == 0 ? live_huge() : live();
   begin(180);
-  run(argv[0], "256M", NULL);
-  struct cgroup group;
-  if (make_cgroup(&group, LIMIT)) {
-    run(argv[0], NULL, &group);
-    EXPECT(rmdir(group.folder) == 0);
+  static const char* const programs[] = {"all blocks", "huge blocks"};
+  for (size_t i = 0; i < 2; ++i) {
+    run(argv[0], programs[i], "256M", NULL);
+    struct cgroup group;
+    if (make_cgroup(&group, LIMIT)) {
+      run(argv[0], programs[i], NULL, &group);
+      EXPECT(rmdir(group.folder) == 0);
+    }
   }
   return finish();
 }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <vector>
@@ -125,8 +126,8 @@ class HugeModel {
     const HugeStats stats = blocks_->stats();
     if (stats.blocks != live_.size() || stats.live != Bytes(bytes)) return "live does not add up";
     if (bytes > live_max_) live_max_ = bytes;
-    // As much again as what was live at once, or a block or two.
-    const size_t most = live_max_ + (live_max_ < mib(5).count() ? mib(5).count() : live_max_);
+    // Half as much again as what was live at once, or a block or two beside what is.
+    const size_t most = std::max(live_max_ + live_max_ / 2, bytes + mib(5).count());
     return bytes + stats.retained.count() > most ? "retains too much" : nullptr;
   }
 

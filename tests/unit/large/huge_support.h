@@ -3,9 +3,12 @@
 
 #include "large/huge.h"
 
+#include "unit/support.h"
+
 namespace hakmem::test {
 
-// Each test has blocks of its own; what a test leaves is unmapped at its end.
+// Each test has blocks of its own; what a test leaves is unmapped at its end. No decay time passes by itself: tests
+// that wait for one say that it is later.
 class OwnHugeBlocks {
  public:
   ~OwnHugeBlocks() { blocks_.purge_all(); }
@@ -18,6 +21,7 @@ class OwnHugeBlocks {
   }
 
  private:
+  const ScopedConfig an_hour_{[](Config& c) { c.decay_ms = 3'600'000; }};
   HugeBlocks blocks_;
 };
 

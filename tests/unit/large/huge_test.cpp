@@ -147,12 +147,13 @@ TEST(Huge, ARetainedBlockMustFitTheAlignmentToo) {
 
 TEST(Huge, RetentionEndsWithTheDecayTimeAndNotBefore) {
   Blocks blocks;
-  blocks->release(blocks.get(3 << 20));
-  const Milliseconds now = os::now_coarse();
   const Milliseconds decay_time(config().decay_ms);
-  EXPECT_EQ(blocks->decay(now, UINT64_MAX), Bytes(0));
-  EXPECT_EQ(blocks->decay(now - Milliseconds(1) - decay_time, UINT64_MAX), Bytes(0));
-  EXPECT_EQ(blocks->decay(now + decay_time, UINT64_MAX), mib(3));
+  const Milliseconds before = os::now_coarse();
+  blocks->release(blocks.get(3 << 20));
+  const Milliseconds after = os::now_coarse();
+  EXPECT_EQ(blocks->decay(before, UINT64_MAX), Bytes(0));
+  EXPECT_EQ(blocks->decay(before + decay_time - Milliseconds(1), UINT64_MAX), Bytes(0));
+  EXPECT_EQ(blocks->decay(after + decay_time, UINT64_MAX), mib(3));
   EXPECT_EQ(blocks->stats().retained, Bytes(0));
   EXPECT_EQ(blocks->stats().unmaps, 1U);
 }
@@ -180,6 +181,16 @@ TEST(Huge, WhereOnlyTicksGiveBackThereIsLessToFallAsleepOn) {
   EXPECT_EQ(blocks->stats().retained, Bytes(large));
   blocks->release(blocks.get(3 << 20), HugeBlocks::Watch::kTicks);
   EXPECT_EQ(blocks->stats().retained, mib(64)) << "nothing is live any more";
+}
+
+TEST(Huge, AShrinkingBlockLeavesNoMoreToFallAsleepOn) {
+  constexpr auto kTicks = HugeBlocks::Watch::kTicks;
+  Blocks blocks;
+  char* large = blocks.get(size_t{1} << 30);
+  blocks->release(blocks.get(size_t{512} << 20));  // as if a thread had watched
+  ASSERT_EQ(blocks->stats().retained, mib(512));
+  ASSERT_NE(blocks->resize(large, mib(4), kTicks), nullptr);
+  EXPECT_LE(blocks->stats().retained, mib(64));
 }
 
 TEST(Huge, TwoThreadsShareWhatIsRetained) {
@@ -235,17 +246,26 @@ TEST(Huge, WhereAThreadGivesBackItIsHalfAsMuchAgainAsWasLive) {
   std::vector<char*> many;
   for (uint32_t i = 0; i < 20; ++i) many.push_back(blocks.get(3 << 20));
   for (char* block : many) blocks->release(block);
-  EXPECT_EQ(blocks->stats().retained, mib(60));
-  for (char*& block : many) block = blocks.get(3 << 20, Contents::kAny, kSuperSlabBytes);
-  EXPECT_EQ(blocks->stats().maps, 20U);
-  char* larger = blocks.get(70 << 20);
-  for (char* block : many) blocks->release(block);
-  EXPECT_EQ(blocks->stats().retained, mib(60)) << "beside 70, with 130 at most";
+  EXPECT_EQ(blocks->stats().retained, mib(60)) << "90 at most";
+  char* fresh = blocks.get(40 << 20, Contents::kZero);
+  EXPECT_EQ(blocks->stats().retained, mib(50)) << "unmapped before more was mapped";
+  blocks->release(fresh);
+  EXPECT_EQ(blocks->stats().retained, mib(90));
+  char* larger = blocks.get(90 << 20, Contents::kAny, mib(64));
+  EXPECT_EQ(blocks->stats().retained, mib(5)) << "beside 90, where 60 were live at most";
   blocks->release(larger);
-  EXPECT_EQ(blocks->stats().retained, mib(130));
-  char* most = blocks.get(size_t{220} << 20);
-  EXPECT_LE(blocks->stats().live + blocks->stats().retained, mib(330));
-  blocks->release(most);
+  EXPECT_EQ(blocks->stats().retained, mib(95)) << "135 at most";
+}
+
+TEST(Huge, ALongPlateauCountsAsWhatWasLiveLately) {
+  Blocks blocks;
+  const test::ScopedConfig short_time([](Config& c) { c.decay_ms = 1; });
+  char* block = blocks.get(64 << 20);
+  const Milliseconds start = os::now_coarse();
+  while (os::now_coarse() - start < Milliseconds(20)) std::this_thread::yield();
+  EXPECT_EQ(blocks->resize(block, mib(32)), block);
+  EXPECT_EQ(blocks->stats().retained, mib(32));
+  blocks->release(block);
 }
 
 TEST(Huge, WhatCouldNotGrowIsStillThere) {

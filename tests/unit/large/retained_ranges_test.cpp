@@ -77,6 +77,19 @@ TEST(RetainedRanges, TheLargestThatIsSmallerAndNone) {
   EXPECT_EQ(ranges.bytes(), 10 * kMiB);
 }
 
+TEST(RetainedRanges, WhatTheSystemWouldNotGrowIsNotOfferedAgain) {
+  RetainedRanges ranges;
+  Range stuck = range(200 * kMiB, 4 * kMiB);
+  stuck.is_stuck = true;
+  ASSERT_TRUE(ranges.put(stuck));
+  ASSERT_TRUE(ranges.put(range(100 * kMiB, 2 * kMiB)));
+  EXPECT_EQ(ranges.take(kMiB, 1).address, 100 * kMiB);
+  ASSERT_TRUE(ranges.put(range(204 * kMiB, kMiB)));
+  EXPECT_EQ(ranges.take_largest_below(8 * kMiB).address, 101 * kMiB);
+  EXPECT_EQ(ranges.take_largest_below(8 * kMiB).size, 0U) << "nor is what was joined to it";
+  EXPECT_EQ(ranges.take(5 * kMiB, 1).address, 200 * kMiB);
+}
+
 TEST(RetainedRanges, TheOldestGivesItsEnd) {
   RetainedRanges ranges;
   ASSERT_TRUE(ranges.put(range(100 * kMiB, 4 * kMiB, 20)));
@@ -158,7 +171,7 @@ TEST(RetainBound, WithWhatIsLiveHalfAsMuchAgainAsTheMostThatWas) {
   EXPECT_EQ(bound.beside(mib(300)), kLeast);
 }
 
-TEST(RetainBound, APeakIsForgottenAfterTwoDecayTimesAtMost) {
+TEST(RetainBound, APeakIsForgottenAfterOneToThreeDecayTimes) {
   RetainBound bound;
   bound.note_live(mib(100), Milliseconds(5000), kDecay);
   bound.note_live(mib(30), Milliseconds(5900), kDecay);
