@@ -46,12 +46,9 @@ class LiveTest(unittest.TestCase):
         self.assertTrue(result.stderr.startswith("hakmem: "), result.stderr)
         self.assertIn(reason, result.stderr)
 
-    # While the process goes through slow paths, so that it answers.
     def json_of_busy(self, puppet, *arguments):
-        puppet.send("churn_for(1)")
-        answer = self.hakmem.json(*arguments)
-        puppet.receive()
-        return answer
+        with puppet.busy():
+            return self.hakmem.json(*arguments)
 
     def ended(self):
         child = subprocess.Popen(["true"])
@@ -179,9 +176,9 @@ class StatTest(LiveTest):
         self.assertEqual((judged.returncode, judged.stdout, judged.stderr), (0, "", ""))
 
     def timed(self, puppet, *options):
-        puppet.send("churn_for(4); b = [bytearray(5000000) for _ in range(3)]")
-        result = self.hakmem("stat", puppet.pid, "--latency", "1", *options)
-        puppet.receive()
+        with puppet.busy():
+            result = self.hakmem("stat", puppet.pid, "--latency", "1", *options)
+        puppet.tell("b = [bytearray(5000000) for _ in range(3)]")
         self.assertEqual(result.returncode, FINE, result.stderr)
         return result.stdout
 
@@ -255,9 +252,8 @@ class StatTest(LiveTest):
         # No write of the page comes between: the process goes on when it has been asked.
         while command.poll() is None and puppet.page().read_bytes()[48:56] == struct.pack("<Q", 0x110):
             pass
-        puppet.send("churn_for(2)")
-        causes = json.loads(command.communicate(timeout=60)[0])["latency"]["causes"]
-        puppet.receive()
+        with puppet.busy():
+            causes = json.loads(command.communicate(timeout=60)[0])["latency"]["causes"]
         self.assertEqual([(c["count"], c["longest_ns"]) for c in causes if c["cause"] == "huge_map"], [(0, 0)])
 
     def test_it_says_when_the_process_did_not_answer_at_the_end(self):
@@ -432,9 +428,8 @@ class PurgeTest(LiveTest):
     def test_what_is_free_goes_back(self):
         puppet = self.puppet(HAKMEM_DECAY="never").show()
         puppet.tell("grow(64); held.clear()")
-        puppet.send("churn_for(2)")
-        result = self.hakmem("purge", puppet.pid)
-        puppet.receive()
+        with puppet.busy():
+            result = self.hakmem("purge", puppet.pid)
         self.assertEqual(result.returncode, FINE, result.stderr)
         self.assertGreater(float(re.search(r"gave back ([\d.]+) MiB", result.stdout).group(1)), 40)
         self.assertIn("requested_purge", [e["kind"] for e in self.hakmem.json("stat", puppet.pid)["events"]])
@@ -612,9 +607,8 @@ class MapTest(LiveTest):
 class TopTest(LiveTest):
     def test_plain_when_there_is_no_terminal(self):
         puppet = self.puppet().show()
-        puppet.send("churn_for(1)")
-        result = self.hakmem("top", puppet.pid, "-i", "0.3", "-n", "2")
-        puppet.receive()
+        with puppet.busy():
+            result = self.hakmem("top", puppet.pid, "-i", "0.3", "-n", "2")
         self.assertEqual(result.returncode, FINE, result.stderr)
         self.assertEqual(result.stdout.count("where "), 2)
         self.assertNotIn("\033", result.stdout)

@@ -1,4 +1,5 @@
 """A process under hakmem that does what a test tells it, and the hakmem command that looks at it."""
+import contextlib
 import json
 import os
 import subprocess
@@ -27,6 +28,9 @@ def churn(condition, limit_s=20):
 def churn_for(seconds):
     end = time.monotonic() + seconds
     churn(lambda: time.monotonic() > end)
+def churn_until_told():
+    import select
+    churn(lambda: select.select([sys.stdin], [], [], 0)[0], 60)
 for line in sys.stdin:
     out = None
     exec(line)
@@ -61,6 +65,15 @@ class Puppet:
 
     def receive(self):
         return self.process.stdout.readline().strip()
+
+    @contextlib.contextmanager
+    def busy(self):
+        """It goes through slow paths, however long that takes, so that it answers."""
+        self.send("churn_until_told()")
+        yield
+        self.send("")
+        self.receive()
+        self.receive()
 
     # With a heap that is worth a page.
     def show(self, mib=8):
