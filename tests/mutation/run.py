@@ -8,7 +8,8 @@
 
 Works on a release build (--build, default build/release) that is up to date, and leaves it as it is: what a mutant
 changes is compiled at -O0 into a folder of its own, with the build's own commands, and linked with the rest.
-A mutant that does not apply, exactly once, or does not compile is an error, not a kill.
+A mutant that does not apply, exactly once, or does not compile is an error, not a kill. Before the first of them each
+test runs with what they will change, as it is, at -O0: a test that fails then, or that a limit ends, kills nobody.
 """
 import argparse
 import concurrent.futures
@@ -17,6 +18,7 @@ import pathlib
 import re
 import resource
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from mutants import MUTANTS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ARGUMENTS = {"test_schedule": ["--count", "1500"]}
 TEST_SECONDS_MAX = 240      # a mutant that hangs is killed
+TEST_CPU_SECONDS_MAX = 120  # one that turns in a circle sooner
 TEST_BYTES_MAX = 4 << 30    # one that grows without end was seen to take all of a machine's memory
 
 
@@ -126,15 +129,26 @@ def link_mutant(build, test, compiled, folder, first=None):
     return done.stderr[-2000:] if done.returncode != 0 else ""
 
 
+def set_limits():
+    resource.setrlimit(resource.RLIMIT_DATA, (TEST_BYTES_MAX, TEST_BYTES_MAX))
+    resource.setrlimit(resource.RLIMIT_CPU, (TEST_CPU_SECONDS_MAX, TEST_CPU_SECONDS_MAX + 1))
+
+
 def run_test(test, folder):
     """How the test dies, or ""."""
     try:
         done = subprocess.run([str(folder / test), *ARGUMENTS.get(test, ["--gtest_brief=1", "--gtest_fail_fast"])],
                               cwd=folder, capture_output=True, text=True, timeout=TEST_SECONDS_MAX, errors="replace",
-                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (TEST_BYTES_MAX, TEST_BYTES_MAX)))
+                              preexec_fn=set_limits)
     except subprocess.TimeoutExpired:
         return f"{test} (hangs)"
+    if done.returncode == -signal.SIGXCPU:
+        return f"{test} (cpu)"
     return test if done.returncode != 0 else ""
+
+
+def source_of(mutant):
+    return ROOT / "src" / mutant.file
 
 
 class Judge:
@@ -152,6 +166,24 @@ class Judge:
                 if str(source) in build.uses.get(obj, ()) or
                 os.path.normpath(build.folder / build.sources[obj][1]) == str(source)]
 
+    def make_plain(self, objects):
+        missing = [obj for obj in objects if obj not in self.plain]
+        outs = {obj: self.folder / obj.replace("/", "+") for obj in missing}
+        errors = self.compile_all(missing, outs)
+        if not errors:
+            self.plain.update(outs)
+        return errors
+
+    def control(self, test, sources):
+        """What is wrong with the test when these files are as they are, compiled as for a mutant, or ""."""
+        self.build.learn(test)
+        touched = sorted({obj for source in sources for obj in self.touched(test, source)})
+        if errors := self.make_plain(touched):
+            return errors
+        with tempfile.TemporaryDirectory(prefix="hakmem-control-") as name:
+            folder = pathlib.Path(name)
+            return link_mutant(self.build, test, {obj: self.plain[obj] for obj in touched}, folder) or run_test(test, folder)
+
     def by_one_object(self, test, touched, source, mutated, folder):
         """A mutant of a header: one object that has all its functions goes first, the others are without inlining.
         What the compiler copies in spite of that stays as it was, so who survives this has not survived yet."""
@@ -159,11 +191,8 @@ class Judge:
         if not chosen:
             return ""
         first = next((obj for obj in chosen if os.path.basename(obj).split(".")[0] == source.stem), chosen[0])
-        missing = [obj for obj in touched if obj not in self.plain]
-        outs = {obj: self.folder / obj.replace("/", "+") for obj in missing}
-        if self.compile_all(missing, outs):
+        if self.make_plain(touched):
             return ""
-        self.plain.update(outs)
         compiled = {obj: self.plain[obj] for obj in touched} | {first: folder / "first.o"}
         if compile_object(self.build, first, compiled[first], source, mutated, ("-fkeep-inline-functions",)):
             return ""
@@ -179,7 +208,7 @@ class Judge:
 
     def judge(self, mutant):
         """What became of a mutant: "killed" by which test, "survived", or "error" with a text."""
-        source = ROOT / "src" / mutant.file
+        source = source_of(mutant)
         text = source.read_text()
         if text.count(mutant.old) != 1:
             return "error", f"applies {text.count(mutant.old)} times"
@@ -207,6 +236,15 @@ class Judge:
         return "survived", " ".join(mutant.tests)
 
 
+def controls_pass(judge, chosen):
+    passed = True
+    for test in sorted({test for mutant in chosen for test in mutant.tests}):
+        wrong = judge.control(test, {source_of(mutant) for mutant in chosen if test in mutant.tests})
+        print(f"{'control: ' + test:55} {'failed     ' + wrong if wrong else 'passed'}", flush=True)
+        passed = passed and not wrong
+    return passed
+
+
 def main():
     parser = argparse.ArgumentParser(description="Break the library; some test must fail.")
     parser.add_argument("--quick", action="store_true")
@@ -224,6 +262,8 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as workers, \
             tempfile.TemporaryDirectory(prefix="hakmem-mutants-") as folder:
         judge = Judge(build, workers, pathlib.Path(folder))
+        if not controls_pass(judge, chosen):
+            return 1
         for mutant in chosen:
             result, detail = judge.judge(mutant)
             counts[result] += 1

@@ -20,7 +20,7 @@ EDGES = [
     edge("what refuses is asked again at once", SHARD, "super->refused_purge = true;", "", "test_fakeos"),
     edge("what refused is never asked again", SHARD, "super->empty_link.next) super->refused_purge = false;",
          "super->empty_link.next) static_cast<void>(super);", "test_fakeos"),
-    edge("a SuperSlab that refused is passed over for ever", SHARD, "run.super->refused_purge = false;", "", "test_fakeos"),
+    edge("a SuperSlab that refused is passed over although it was used", SHARD, "run.super->refused_purge = false;", "", POOL),
     edge("a claim counts no ACTIVE slots", SHARD, "std::popcount(empty)), run.slots);", "std::popcount(empty)), 0);", POOL),
     edge("ACTIVE slots are not counted down", SHARD, "count_slots(slots, 0u - slots);", "count_slots(slots, 0);", POOL),
     edge("a fresh SuperSlab has no index", SHARD, "std::memory_order_relaxed);\n  reindex(super);",

@@ -133,6 +133,55 @@ TEST_F(HolePurgeTest, AKeptSlabThatNobodyCameBackForIsReleased) {
   EXPECT_GT(pool().stats().releases, releases);
 }
 
+// Claims the slab's holes; its owner's lock is free again.
+std::vector<HoleClaim> claim_holes(ThreadCache& owner, Slab* slab) {
+  std::vector<HoleClaim> claims(64);
+  os::LockGuard guard(owner.lock());
+  claims.resize(owner.claim_holes(slab, Holes::kAll, claims.data(), static_cast<uint32_t>(claims.size())));
+  return claims;
+}
+
+TEST_F(HolePurgeTest, TheOthersAreUsedBeforeASlabWhosePagesWent) {
+  Owned cache;
+  std::vector<void*> kept = leave_survivors(*cache, 4);
+  Slab* first = test::class_state(*cache, kClass).slabs.first();
+  const std::vector<HoleClaim> claims = claim_holes(*cache, first);
+  ASSERT_FALSE(claims.empty());
+  for (const HoleClaim& claim : claims) ThreadCache::return_hole(claim, true);
+  const Bytes gone = purged_bytes(*first);
+  std::vector<void*> blocks = get_many(*cache, kClass, kSlab);  // of which the other three have more
+  EXPECT_EQ(purged_bytes(*first), gone);
+  put_all(*cache, blocks);
+  put_all(*cache, kept);
+}
+
+// All that is free of it lies on whole pages, and all of them are claimed.
+TEST_F(HolePurgeTest, NobodyIsGivenASlabOfWhichAllIsClaimed) {
+  constexpr uint32_t kPageBlocks = 32;
+  Owned adopter;
+  Owned leaver;
+  leaver->trim();
+  while (cache_list().adopt(kClass, &*adopter)) {  // what other tests' caches may have
+  }
+  std::vector<void*> blocks = get_many(*leaver, kClass, kSlab);
+  Slab* slab = registry().slot_of(address_of(blocks[0]))->head();
+  std::vector<void*> kept;
+  for (void* block : blocks) {
+    const bool first_page = address_of(block) - slab->base < kPageBlocks * 128;
+    first_page ? kept.push_back(block) : put(*leaver, block);
+  }
+  ThreadCache* home = leaver.exit();
+  ASSERT_EQ(slab->free_count, kSlab - kPageBlocks);
+  const std::vector<HoleClaim> claims = claim_holes(*home, slab);
+  ASSERT_EQ(slab->free_count, 0U);
+  EXPECT_FALSE(slab->listed);
+  EXPECT_FALSE(cache_list().adopt(kClass, &*adopter));
+  for (const HoleClaim& claim : claims) ThreadCache::return_hole(claim, true);
+  EXPECT_TRUE(slab->listed);
+  EXPECT_TRUE(cache_list().adopt(kClass, &*adopter));
+  put_all(*adopter, kept);
+}
+
 // Between claim and return the program frees the last live blocks, and another cache adopts the slab.
 TEST_F(HolePurgeTest, AClaimedSlabIsNotReleasedAndMayBeAdopted) {
   Owned adopter;
@@ -140,18 +189,13 @@ TEST_F(HolePurgeTest, AClaimedSlabIsNotReleasedAndMayBeAdopted) {
   std::vector<void*> kept = leave_survivors(*leaver, 1);
   Slab* slab = registry().slot_of(address_of(kept[0]))->head();
   ThreadCache* home = leaver.exit();
-  HoleClaim claims[16];
-  uint32_t count = 0;
-  {
-    os::LockGuard guard(home->lock());
-    count = home->claim_holes(slab, Holes::kAll, claims, 16);
-  }
-  ASSERT_GT(count, 0U);
+  const std::vector<HoleClaim> claims = claim_holes(*home, slab);
+  ASSERT_FALSE(claims.empty());
   for (void* block : kept) ThreadCache::return_home(block);
   EXPECT_FALSE(slab->all_free());
   ASSERT_TRUE(cache_list().adopt(kClass, &*adopter));
   ASSERT_EQ(tag_owner(registry().tag_of(slab->base)), adopter->id());
-  for (uint32_t i = 0; i < count; ++i) ThreadCache::return_hole(claims[i], true);
+  for (const HoleClaim& claim : claims) ThreadCache::return_hole(claim, true);
   EXPECT_EQ(live(), 0U);
   EXPECT_TRUE(slab->all_free());
 }

@@ -122,6 +122,26 @@ TEST_F(ShardsDeathTest, WhatAllOfThemKeepIsBoundedByWhatAllOfThemUse) {
   });
 }
 
+// Which a program that holds memory locked for a while would else pay for until the next trim.
+TEST(PoolShard, ASuperSlabThatRefusedIsAskedAgainOnceItWasUsed) {
+  static SuperSlab super;
+  static PoolShard shard;
+  shard.open(&super, kSuperSlabBytes.count(), 0);
+  const PoolShard::Run run = shard.find_run(4, 1, nullptr, kAnna);
+  ASSERT_EQ(run.super, &super);
+  const auto use_and_free = [&run] {
+    shard.claim(run);
+    shard.give_back(&super, run.mask());
+  };
+  use_and_free();
+  ASSERT_EQ(shard.next_to_purge(), &super);
+  shard.end_claim(&super, 0, shard.claim_empty(&super, run.slots));
+  EXPECT_EQ(shard.empty_slots(), run.slots);
+  EXPECT_EQ(shard.next_to_purge(), nullptr);
+  use_and_free();
+  EXPECT_EQ(shard.next_to_purge(), &super);
+}
+
 TEST_F(ShardsDeathTest, APurgeComesToAllOfThem) {
   alone([](SharedPool& pool) {
     const size_t slots = class_info(class_of(300 << 10)).slots;
