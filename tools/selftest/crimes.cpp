@@ -1,8 +1,5 @@
-#include "crimes.h"
+#include "deeds.h"
 
-#include <dlfcn.h>
-#include <malloc.h>
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include <cstdint>
@@ -12,26 +9,6 @@
 
 namespace hakmem::selftest {
 namespace {
-
-constexpr std::size_t kKib = std::size_t{1} << 10;
-constexpr std::size_t kMib = std::size_t{1} << 20;
-
-char* get(std::size_t size) { return static_cast<char*>(std::malloc(size)); }
-
-// A pointer whose origin the compiler does not know.
-template <class T>
-T* hidden(T* pointer) {
-  __asm__ volatile("" : "+r"(pointer));
-  return pointer;
-}
-
-void release(void* pointer) { std::free(hidden(pointer)); }
-
-// In the default flavour a freed address waits on a stack, and is looked at when it leaves it.
-Aftermath look_now() {
-  malloc_trim(0);
-  return Aftermath::kUnnoticed;
-}
 
 template <std::size_t kSize>
 Aftermath free_twice() {
@@ -59,25 +36,12 @@ Aftermath free_twice_much_later() {
 }
 
 // The block does not come back that soon, so the second free is not another's.
+template <std::size_t kSize>
 Aftermath free_twice_after_allocating() {
-  char* block = get(100);
+  char* block = get(kSize);
   release(block);
-  for (int i = 0; i < 10; ++i) get(100);
+  for (int i = 0; i < 10; ++i) get(kSize);
   release(block);
-  return look_now();
-}
-
-void* release_in_thread(void* block) {
-  release(block);
-  return nullptr;
-}
-
-Aftermath free_twice_in_two_threads() {
-  char* block = get(100);
-  pthread_t thread;
-  release(block);
-  pthread_create(&thread, nullptr, release_in_thread, block);
-  pthread_join(thread, nullptr);
   return look_now();
 }
 
@@ -129,12 +93,8 @@ Aftermath free_after_release_of_slab() {
   return look_now();
 }
 
-using FreeSized = void (*)(void*, std::size_t);
-
 Aftermath free_with_wrong_size() {
-  const auto free_sized = reinterpret_cast<FreeSized>(dlsym(RTLD_DEFAULT, "free_sized"));
-  if (free_sized == nullptr) return Aftermath::kUnnoticed;
-  free_sized(get(100), 300);
+  release_sized(get(100), 300);
   return look_now();
 }
 
@@ -198,11 +158,7 @@ Aftermath write_after_free() {
   char* block = get(kSize);
   release(block);
   hidden(block)[kSize / 2] = 'x';
-  static char* others[1000];
-  for (int round = 0; round < 20; ++round) {
-    for (char*& other : others) other = get(kSize);
-    for (char* other : others) release(other);
-  }
+  use_many(kSize);
   return look_now();
 }
 
@@ -211,11 +167,7 @@ Aftermath read_after_free() {
   char* block = get(kSize);
   std::memset(block, 's', kSize);
   release(block);
-  const volatile char* freed = hidden(block);
-  for (std::size_t i = 0; i < kSize; ++i) {
-    if (freed[i] == 's') return Aftermath::kUnnoticed;
-  }
-  return Aftermath::kHarmless;
+  return is_still_there(block, 's', kSize) ? Aftermath::kUnnoticed : Aftermath::kHarmless;
 }
 
 Aftermath reuse_at_once() {
@@ -264,26 +216,10 @@ Aftermath sizes_that_overflow() {
   return refused ? Aftermath::kHarmless : Aftermath::kUnnoticed;
 }
 
-constexpr const char* kDouble = "double-free";
-constexpr const char* kInterior = "free of an interior pointer";
-constexpr const char* kForeign = "free of a pointer that malloc did not return";
-constexpr const char* kReleased = "free of memory that was released";
-constexpr const char* kNever = "free of a block that was not allocated";
-constexpr const char* kOver = "heap-buffer-overflow";
-constexpr const char* kUnder = "heap-buffer-underflow";
-constexpr const char* kWritten = "write-after-free";
-constexpr const char* kKind = "alloc-dealloc-mismatch";
-constexpr const char* kSizes = "size-mismatch";
-constexpr const char* kAlignments = "alignment-mismatch";
-
-constexpr Expectation kNothing{};
-constexpr Expectation kFaults{Promise::kFault, nullptr};
-constexpr Expectation kIsHarmless{Promise::kHarmless, nullptr};
-constexpr Expectation reported(const char* mistake) { return {Promise::kReport, mistake}; }
-
 constexpr Crime kCrimes[] = {
     {"double-free", "free twice, 24 B", reported(kDouble), reported(kDouble), free_twice<24>},
     {"double-free-mid", "free twice, 5000 B", reported(kDouble), reported(kDouble), free_twice<5000>},
+    {"double-free-30000", "free twice, 30 kB", reported(kDouble), reported(kDouble), free_twice<30000>},
     {"double-free-large", "free twice, 300 KiB", reported(kReleased), reported(kReleased),
      free_twice<300 * kKib>},
     {"double-free-huge", "free twice, 5 MiB", reported(kForeign), reported(kForeign),
@@ -293,15 +229,17 @@ constexpr Crime kCrimes[] = {
     {"double-free-delayed", "free again after many frees", reported(kDouble), reported(kDouble),
      free_twice_much_later},
     {"double-free-after-malloc", "free again after 10 mallocs of that size", kNothing,
-     reported(kDouble), free_twice_after_allocating},
-    {"double-free-threads", "free in two threads", reported(kDouble), reported(kDouble),
-     free_twice_in_two_threads},
+     reported(kDouble), free_twice_after_allocating<100>},
+    {"double-free-after-malloc-mid", "free again after 10 mallocs of 5000 B", kNothing,
+     reported(kDouble), free_twice_after_allocating<5000>},
     {"interior", "free inside a block, 24 B", reported(kInterior), reported(kInterior),
      free_inside<24, 16>},
     {"interior-unaligned", "free one byte off", reported(kInterior), reported(kInterior),
      free_inside<100, 1>},
     {"interior-mid", "free inside a block, 5000 B", reported(kInterior), reported(kInterior),
      free_inside<5000, 2048>},
+    {"interior-30000", "free inside a block, 30 kB", reported(kInterior), reported(kInterior),
+     free_inside<30000, 16384>},
     {"interior-large", "free inside a block, 1 MiB", reported(kInterior), reported(kInterior),
      free_inside<kMib, 512 * kKib>},
     {"interior-huge", "free inside a block, 8 MiB", reported(kForeign), reported(kForeign),
@@ -326,7 +264,9 @@ constexpr Crime kCrimes[] = {
     {"new-realloc", "new, then realloc", kNothing, reported(kKind), new_then_realloc},
     {"overflow-1", "write 1 byte behind 24 B", kNothing, reported(kOver), overflow<24, 1>},
     {"overflow-1-of-1000", "write 1 byte behind 1000 B", kNothing, reported(kOver), overflow<1000, 1>},
+    {"overflow-1-of-2000", "write 1 byte behind 2000 B", kNothing, reported(kOver), overflow<2000, 1>},
     {"overflow-1-of-5000", "write 1 byte behind 5000 B", kNothing, reported(kOver), overflow<5000, 1>},
+    {"overflow-1-of-30000", "write 1 byte behind 30 kB", kNothing, reported(kOver), overflow<30000, 1>},
     {"overflow-1-of-100000", "write 1 byte behind 100 kB", kNothing, reported(kOver),
      overflow<100000, 1>},
     {"overflow-1-of-1-mib", "write 1 byte behind 1 MiB", kNothing, reported(kOver), overflow<kMib, 1>},
@@ -334,12 +274,16 @@ constexpr Crime kCrimes[] = {
      overflow<5 * kMib, 1>},
     {"overflow-64-kib", "write 64 KiB behind 100 B", kNothing, reported(kOver),
      overflow<100, 64 * kKib>},
+    {"overflow-64-kib-of-mid", "write 64 KiB behind 5000 B", kNothing, reported(kOver),
+     overflow<5000, 64 * kKib>},
     {"overflow-1-mib", "write 1 MiB behind 100 B", kNothing, reported(kOver), overflow<100, kMib>},
     {"overflow-1-mib-of-huge", "write 1 MiB behind 5 MiB", kNothing, kFaults,
      overflow<5 * kMib, kMib>},
     {"underflow-1", "write 1 byte before 24 B", kNothing, reported(kUnder), underflow<24, 1>},
     {"underflow-1-of-5000", "write 1 byte before 5000 B", kNothing, reported(kUnder),
      underflow<5000, 1>},
+    {"underflow-1-of-30000", "write 1 byte before 30 kB", kNothing, reported(kUnder),
+     underflow<30000, 1>},
     {"underflow-1-of-100000", "write 1 byte before 100 kB", kNothing, reported(kUnder),
      underflow<100000, 1>},
     {"underflow-1-of-huge", "write 1 byte before 5 MiB", kNothing, kFaults, underflow<5 * kMib, 1>},
@@ -351,11 +295,14 @@ constexpr Crime kCrimes[] = {
      write_after_free<1000>},
     {"write-after-free-5000", "write after free, 5000 B, then reuse", kNothing, kNothing,
      write_after_free<5000>},
+    {"write-after-free-30000", "write after free, 30 kB, then reuse", kNothing, kNothing,
+     write_after_free<30000>},
     {"write-after-free-huge", "write after free, 5 MiB", kNothing, kFaults, write_after_free<5 * kMib>},
     {"read-after-free", "read after free, 24 B: zero", kNothing, kIsHarmless, read_after_free<24>},
     {"read-after-free-1000", "read after free, 1000 B: zero", kNothing, kIsHarmless,
      read_after_free<1000>},
     {"read-after-free-5000", "read after free, 5000 B", kNothing, kNothing, read_after_free<5000>},
+    {"read-after-free-30000", "read after free, 30 kB", kNothing, kNothing, read_after_free<30000>},
     {"read-after-free-huge", "read after free, 5 MiB", kNothing, kFaults, read_after_free<5 * kMib>},
     {"reuse", "get a freed block back at once", kNothing, kIsHarmless, reuse_at_once},
     {"placement", "foresee where the next block lies", kNothing, kIsHarmless, foresee_placement},
@@ -367,6 +314,6 @@ constexpr Crime kCrimes[] = {
 
 }  // namespace
 
-std::span<const Crime> crimes() { return kCrimes; }
+std::span<const Crime> crimes_of_one_thread() { return kCrimes; }
 
 }  // namespace hakmem::selftest

@@ -3,7 +3,7 @@
 // Responsibility  The list of crimes, what each flavour promises about it, and the code that does it.
 // Contract        commit() runs in a process with the library preloaded. It does not return when the
 //                 library ends the process; else it says what came of it.
-// Observable      crimes().
+// Observable      Both lists.
 // Composable      libc only. Used by selftest.cpp.
 #pragma once
 
@@ -43,6 +43,8 @@ struct Crime {
   }
 };
 
-std::span<const Crime> crimes();
+std::span<const Crime> crimes_of_one_thread();
+// Of blocks that another thread frees than got them.
+std::span<const Crime> crimes_of_two_threads();
 
 }  // namespace hakmem::selftest

@@ -16,6 +16,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "crimes.h"
 #include "../exit_code.h"
@@ -36,6 +38,17 @@ constexpr std::chrono::seconds kPatience{60};
 // Of a child that committed a crime and lived; beyond what shells and the loader use.
 constexpr int kExitUnnoticed = 40;
 constexpr int kExitHarmless = 41;
+
+const std::vector<Crime>& crimes() {
+  static const std::vector<Crime> all = [] {
+    const std::span<const Crime> one = crimes_of_one_thread();
+    const std::span<const Crime> two = crimes_of_two_threads();
+    std::vector<Crime> both(one.begin(), one.end());
+    both.insert(both.end(), two.begin(), two.end());
+    return both;
+  }();
+  return all;
+}
 
 struct Verdict {
   bool caught = false;

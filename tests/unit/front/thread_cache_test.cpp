@@ -195,10 +195,9 @@ TEST_F(ThreadCacheTest, AnOrphansSpareNodesGoHome) {
   Owned a;
   Owned b;
   free_for(*a, *b, 3);
-  const ThreadCache* vanished = a.vanish();
+  a.vanish();
   const Bytes before = meta_arena().stats().in_use;
-  Owned next;  // settles the orphan, and takes it over
-  ASSERT_EQ(&*next, vanished);
+  Owned next;  // whichever cache it takes over, the orphan is settled before
   EXPECT_LE(meta_arena().stats().in_use, before - Bytes(3 * sizeof(Message)));
   forgive(1);  // the topmost entry of its stack
 }
