@@ -128,7 +128,10 @@ MAIL = [
 ]
 
 PROFILES = [
-    step("sampled blocks bring no ticks", "heap/heap.cpp", "gate->cache->count_slow_path();", "", PROFILE),
+    step("sampled blocks bring no ticks", "heap/heap.cpp", "gate->cache->count_slow_path();\n      block =", "block =",
+         PROFILE),
+    step("sampled huge blocks bring no ticks", "heap/heap.cpp", "gate->cache->count_slow_path();\n    profiler()",
+         "profiler()", PROFILE),
     step("two threads make a profile's file", PROFILER, "if (making_.exchange(true, std::memory_order_acquire)) return false;",
          "making_.store(true, std::memory_order_relaxed);", SCHEDULE),
     step("a profile's file is made once more", PROFILER, "if (!file_.is_open()) wanted =", "wanted =", SCHEDULE),

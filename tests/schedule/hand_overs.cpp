@@ -12,10 +12,12 @@
 #include "profile/profiler.h"
 #include "heap/after_tick.h"
 #include "heap/deferred.h"
+#include "observe/page_format.h"
 #include "observe/stats_page.h"
 
 #include "schedule/scheduler.h"
-#include "unit/support.h"
+#include "schedule/thread_caches.h"
+#include "unit/front/cache_access.h"
 
 namespace schedule {
 
@@ -56,7 +58,7 @@ void defer(uint32_t number) {
 }
 
 void deferred_life(uint64_t seed) {
-  run(seed, kThreads, defer);
+  run(seed, kThreads, defer, 2000);
   take_all();
   const uint32_t taken = g_taken.load(std::memory_order_relaxed);
   if (taken != kThreads * kTurns) fail("deferred blocks were lost", taken);
@@ -103,7 +105,7 @@ void registry_life(uint64_t seed) {
   g_small = new (place) Registry;
   g_small->open();
   static constexpr void (*kDeeds[])() = {grow, look_up, walk, walk};
-  run(seed, kThreads, [](uint32_t number) { kDeeds[number - 1](); });
+  run(seed, kThreads, [](uint32_t number) { kDeeds[number - 1](); }, 800);
   if (g_small->reservations() < 2) fail("one reservation was enough");
 }
 
@@ -137,7 +139,7 @@ void walk_caches() {
 
 void caches_life(uint64_t seed) {
   static constexpr void (*kDeeds[])() = {make_caches, find_caches, walk_caches, find_caches};
-  run(seed, kThreads, [](uint32_t number) { kDeeds[number - 1](); });
+  run(seed, kThreads, [](uint32_t number) { kDeeds[number - 1](); }, 500);
   if (cache_list().count() != kTurns) fail("caches were lost");
   if (cache_list().live() != 0) fail("a cache without an owner is live");
 }
@@ -158,13 +160,42 @@ void make_profile(uint32_t number) {
 void profile_life(uint64_t seed) {
   g_ends_early = seed / 2 % 2 != 0;
   profiler().start(Bytes(4096));
-  run(seed, kThreads, make_profile);
+  run(seed, kThreads, make_profile, 70);
   const uint32_t made = g_made.load(std::memory_order_relaxed);
   const uint32_t pages = shared_pages();
   if (!g_ends_early && (pages != 1 || made == 0)) fail("not one profile was made", pages);
   if (pages > 1) fail("two profiles were made", pages);
   profiler().stop();
   if (shared_pages() != 0) fail("a profile outlived its end");
+}
+
+// --- A parked cache is retired while two others send it a last message each and one drains what the list was told of.
+// Whatever came later would tell of mail that was forgotten.
+
+const ClassIndex kSent = class_of(1000);
+ThreadCache* g_senders[2];
+void* g_letters[2];
+
+void retire() { cache_list().retire_parked(os::now_coarse(), 1); }
+
+void send_letter(uint32_t sender) {
+  test::put(*g_senders[sender], g_letters[sender]);
+  g_senders[sender]->trim();
+}
+
+void drain() {
+  for (uint32_t turn = 0; turn < 8 * kTurns; ++turn) cache_list().drain_mail();
+}
+
+void mail_life(uint64_t seed) {
+  ThreadCache* owner = arrive();
+  for (ThreadCache*& sender : g_senders) sender = arrive();
+  for (void*& block : g_letters) block = test::get(*owner, kSent);
+  depart(owner);
+  static constexpr void (*kDeeds[])() = {retire, [] { send_letter(0); }, [] { send_letter(1); }, drain};
+  run(seed, kThreads, [](uint32_t number) { kDeeds[number - 1](); }, 300);
+  cache_list().drain_mail();
+  require_no_mail("an inbox was forgotten");
 }
 
 // --- Guarded blocks are made and released: what their walks of the stack find out is one thread's at a time.
@@ -179,7 +210,7 @@ void guard(uint32_t) {
 
 void guarded_life(uint64_t seed) {
   guarded_blocks().open(1);
-  run(seed, kThreads, guard);
+  run(seed, kThreads, guard, 1600);
 }
 
 // --- The stats page: written by whoever has the turn, shown to all.
@@ -193,7 +224,11 @@ void tick_or_look(uint32_t number) {
       after_tick(Milliseconds(g_now.fetch_add(2000, std::memory_order_relaxed)));
       continue;
     }
-    if (const char* path = stats_page_path(); path != nullptr && path[0] == 0) fail("a page without a name");
+    const char* path = stats_page_path();
+    if (path == nullptr) continue;
+    if (path[0] == 0) fail("a page without a name");
+    // The name is written by instructions that the races do not see, the number by ones that they do.
+    if (static_cast<const PageHeader*>(newest_shared_page())->magic != kPageMagic) fail("a page that is not whole");
   }
 }
 
@@ -209,8 +244,8 @@ void page_life(uint64_t seed) {
 }  // namespace
 
 void hand_over(uint64_t seed) {
-  constexpr void (*kLives[])(uint64_t) = {deferred_life, registry_life, caches_life,
-                                          profile_life,  guarded_life,  page_life};
+  constexpr void (*kLives[])(uint64_t) = {deferred_life, registry_life, caches_life, profile_life,
+                                          guarded_life,  page_life,     mail_life};
   kLives[seed % std::size(kLives)](seed / std::size(kLives));
 }
 

@@ -12,5 +12,6 @@ void hand_over(uint64_t seed);
 
 // Made and not removed.
 uint32_t shared_pages();
+const void* newest_shared_page();
 
 }  // namespace schedule

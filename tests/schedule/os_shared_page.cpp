@@ -15,6 +15,7 @@ namespace {
 
 // relaxed: it must order nothing.
 std::atomic<uint32_t> g_pages{0};
+std::atomic<const void*> g_newest{nullptr};
 
 }  // namespace
 
@@ -22,7 +23,8 @@ SharedPage create_shared_page(Bytes size, const char*) {
   SharedPage page;
   page.address = map(size, page_size());
   if (page.address == nullptr) return page;
-  page.path[0] = '/';  // not by a call of libc's, which the races would not see
+  page.path[0] = '/';
+  g_newest.store(page.address, std::memory_order_relaxed);
   g_pages.fetch_add(1, std::memory_order_relaxed);
   return page;
 }
@@ -35,3 +37,4 @@ void remove_shared_page(const SharedPage& page, Bytes size) {
 }  // namespace hakmem::os
 
 uint32_t schedule::shared_pages() { return hakmem::os::g_pages.load(std::memory_order_relaxed); }
+const void* schedule::newest_shared_page() { return hakmem::os::g_newest.load(std::memory_order_relaxed); }

@@ -8,6 +8,7 @@
 #include "schedule/hand_overs.h"
 #include "schedule/program.h"
 #include "schedule/scheduler.h"
+#include "schedule/thread_caches.h"
 #include "unit/front/cache_access.h"
 
 namespace schedule {
@@ -46,18 +47,6 @@ struct Actor {
 // Of five lives one is a hand-over.
 constexpr uint64_t kLives = 5;
 uint32_t life() { return static_cast<uint32_t>(g_seed % kLives); }
-
-ThreadCache* arrive() {
-  ThreadCache* cache = cache_list().take_over();
-  if (cache == nullptr) fail("no cache");
-  cache->set_owner_thread(os::thread_identity());
-  return cache;
-}
-
-void depart(ThreadCache* cache) {
-  cache->leave();
-  cache_list().park(cache);
-}
 
 void allocate(Actor& actor) {
   const uint32_t kind = actor.random.one_in(6) ? kLarge : (actor.random.one_in(3) ? kTiny : kMid);
@@ -139,12 +128,6 @@ void furnish() {
   Actor actor{Random(g_seed * 8), arrive(), false};
   for (uint32_t i = 0; i < 10; ++i) allocate(actor);
   depart(actor.cache);
-}
-
-void require_no_mail(const char* what) {
-  cache_list().for_each([what](ThreadCache& cache) {
-    if (cache.has_mail()) fail(what, cache.id().count());
-  });
 }
 
 void walk(uint64_t live_blocks) {

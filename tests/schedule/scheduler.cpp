@@ -18,7 +18,8 @@ namespace {
 constexpr uint64_t kPointsMax = 3'000'000;
 // Steps at which a thread that runs by priority loses it.
 constexpr uint32_t kChangesMax = 8;
-constexpr uint64_t kChangesWithin = 6000;
+// Of a life with coins that few switches at least.
+constexpr uint64_t kSwitchesMin = 8;
 
 enum class Kind : uint8_t { kCoin, kPriority };
 
@@ -119,11 +120,13 @@ void* thread_main(void* argument) {
 
 // Coins find what a few switches anywhere show; priorities with few changes what needs a thread held
 // back for long (Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees").
-void choose_strategy(uint32_t threads) {
+void choose_strategy(uint32_t threads, uint64_t points) {
   static constexpr uint32_t kOneIn[] = {2, 8, 40, 200};
   g.kind = g.random.one_in(3) ? Kind::kPriority : Kind::kCoin;
+  const uint32_t rarest = static_cast<uint32_t>(points / kSwitchesMin);
   g.one_in = kOneIn[g.random.below(4)];
-  for (uint64_t& change : g.changes) change = g.random.next() % kChangesWithin;
+  if (g.one_in > rarest) g.one_in = rarest;
+  for (uint64_t& change : g.changes) change = g.random.next() % points;
   for (uint32_t i = 1; i <= threads; ++i) g.threads[i].priority = g.random.below(1000);
 }
 
@@ -137,11 +140,11 @@ bool wants_switch() {
 
 }  // namespace
 
-void run(uint64_t seed, uint32_t threads, void (*body)(uint32_t)) {
+void run(uint64_t seed, uint32_t threads, void (*body)(uint32_t), uint64_t points) {
   g.seed = seed;
   g.random = Random(seed);
   g.body = body;
-  choose_strategy(threads);
+  choose_strategy(threads, points);
   pthread_t handles[kThreadsMax];
   for (uint32_t i = 1; i <= threads; ++i) {
     g.threads[i].exists = true;

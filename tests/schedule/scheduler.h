@@ -31,8 +31,9 @@ class Random {
   uint64_t state_;
 };
 
-// Runs `body(i)` for i in 1 .. threads, interleaved as `seed` says, and returns when all are done.
-void run(uint64_t seed, uint32_t threads, void (*body)(uint32_t number));
+// Runs `body(i)` for i in 1 .. threads, interleaved as `seed` says, and returns when all are done. `points`: about as
+// many as the life passes, which switches are spread over.
+void run(uint64_t seed, uint32_t threads, void (*body)(uint32_t number), uint64_t points = 6000);
 
 // The number of the calling thread; 0 outside run().
 uint32_t self();

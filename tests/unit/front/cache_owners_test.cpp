@@ -50,5 +50,23 @@ TEST_F(CacheOwnersTest, ARetiredCacheStaysOnTheList) {
   for (ThreadCache* each : taken) cache_list().park(each);
 }
 
+// Nobody told the list of it: its owner was at work.
+TEST_F(CacheOwnersTest, MailOfAVanishedOwnerIsDrained) {
+  const ClassIndex c = class_of(1000);
+  Owned sender;
+  Owned doomed;
+  doomed->trim();
+  void* block = test::get(*doomed, c);
+  test::put(*sender, block);
+  test::tick(*sender);
+  cache_list().drain_mail();
+  ThreadCache* orphan = doomed.vanish();
+  ASSERT_TRUE(orphan->has_mail());
+  cache_list().drain_mail();
+  EXPECT_FALSE(orphan->has_mail());
+  EXPECT_EQ(live(), 1U) << "the block came home";
+  forgive(1);  // the topmost entry of its stack
+}
+
 }  // namespace
 }  // namespace hakmem
