@@ -23,6 +23,7 @@ TEST(Quarantine, EveryBlockLeavesOnceAndNoneBeforeTheQueueIsFull) {
     }
     quarantine.take_all([&](void* rest) { ASSERT_TRUE(left.insert(rest).second); });
     ASSERT_EQ(left.size(), count);
+    quarantine.take_all([](void*) { ADD_FAILURE() << "a block is taken twice"; });
   }
 }
 

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -131,6 +132,38 @@ TEST(Huge, AProgramThatTakesAndFreesDoesWithoutTheSystem) {
   EXPECT_EQ(blocks->decay(later, UINT64_MAX), mib(64));
   blocks->release(blocks.get(64 << 20), kTicks);
   EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "it was not for a decay time";
+}
+
+TEST(Huge, APurgeForgetsWhatWasMissed) {
+  Blocks blocks;
+  for (int i = 0; i < 2; ++i) blocks->release(blocks.get(64 << 20));
+  EXPECT_EQ(blocks->purge_all(), mib(64));
+  blocks->release(blocks.get(64 << 20));
+  EXPECT_EQ(blocks->stats().retained, Bytes(0));
+}
+
+TEST(Huge, UnderALimitLittleIsRetainedAndNothingNearIt) {
+  Blocks blocks;
+  const test::ScopedConfig limit([](Config& c) { c.memory_limit_bytes = mib(64).count(); });
+  blocks->release(blocks.get(5 << 20));
+  EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "a sixteenth is 4 MiB";
+  blocks->release(blocks.get(3 << 20));
+  EXPECT_EQ(blocks->stats().retained, mib(3));
+  char* ballast = blocks.get(47 << 20);
+  blocks->purge_all();
+  blocks->release(blocks.get(3 << 20));
+  EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "three quarters are in use";
+  blocks->release(ballast);
+}
+
+// What the system is asked to move is what it has mapped.
+TEST(Huge, ATailThatIsNotRetainedGoesToTheSystem) {
+  Blocks blocks;
+  char* block = blocks.get(64 << 20);
+  EXPECT_EQ(blocks->resize(block, mib(8)), block);
+  EXPECT_EQ(blocks->stats().retained, Bytes(0));
+  EXPECT_EXIT(block[mib(8).count()] = 1, testing::KilledBySignal(SIGSEGV), "");
+  blocks->release(block);
 }
 
 TEST(Huge, ARetainedBlockMustFitTheAlignmentToo) {
