@@ -1,6 +1,9 @@
-"""All mutants: each state edge, each bitmap step, each step and memory order of the protocols, broken in turn."""
+"""All mutants: each state edge, each bitmap step, each step and memory order of the protocols, what is retained of huge
+blocks and each check of the hardened flavour, broken in turn."""
+from hardened_rows import HARDENED_ROWS
+from large_rows import LARGE_ROWS
 from order_rows import ORDERS
 from state_rows import BITS, EDGES
 from step_rows import STEPS
 
-MUTANTS = EDGES + BITS + STEPS + ORDERS
+MUTANTS = EDGES + BITS + STEPS + ORDERS + LARGE_ROWS + HARDENED_ROWS

@@ -142,6 +142,15 @@ TEST(Huge, APurgeForgetsWhatWasMissed) {
   EXPECT_EQ(blocks->stats().retained, Bytes(0));
 }
 
+TEST(Huge, NoMoreStaysBesideANewBlockThanIsLive) {
+  Blocks blocks;
+  for (int i = 0; i < 2; ++i) blocks->release(blocks.get(64 << 20));
+  ASSERT_EQ(blocks->stats().retained, mib(64));
+  char* zeroes = blocks.get(33 << 20, Contents::kZero);  // too large to be made of what is retained
+  EXPECT_LE(blocks->stats().retained, mib(33));
+  blocks->release(zeroes);
+}
+
 TEST(Huge, UnderALimitLittleIsRetainedAndNothingNearIt) {
   Blocks blocks;
   const test::ScopedConfig limit([](Config& c) { c.memory_limit_bytes = mib(64).count(); });

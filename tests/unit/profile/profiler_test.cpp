@@ -132,6 +132,18 @@ TEST_F(ProfilerTest, SampledBlocksAloneBringTicksAndDecay) {
   EXPECT_EQ(get(find_header()->live_bytes), 0u);
 }
 
+// Which is what ticks come of.
+TEST_F(ProfilerTest, SampledHugeBlocksAreSlowPaths) {
+  std::thread([] {
+    put(get(64));
+    const ThreadCache* cache = lifecycle::current_cache();
+    ASSERT_NE(cache, nullptr);
+    const uint64_t before = cache->stats().slow_paths.get();
+    for (int i = 0; i < 10; ++i) put(get(size_t{3} << 20));
+    EXPECT_GE(cache->stats().slow_paths.get(), before + 10);
+  }).join();
+}
+
 TEST_F(ProfilerTest, OthersMayFreeAfterTheThreadHasLeft) {
   std::vector<void*> held[4];
   std::vector<std::thread> threads;

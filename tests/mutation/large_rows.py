@@ -1,0 +1,56 @@
+"""Mutants of huge blocks: what is retained, for how long, and what the table knows."""
+from rows import LARGE, edge, step
+
+HUGE_CPP, RETAINED, RANGES = "large/huge.cpp", "large/huge_retained.cpp", "large/retained_ranges.cpp"
+BOUND, TABLE = "large/retain_bound.h", "large/huge_table.cpp"
+
+HUGE_STEPS = [
+    step("a freed huge block stays in the table", HUGE_CPP, "size = table_.remove(*entry).size;", "size = entry->size;", LARGE),
+    step("retained pages are taken for zeroes", HUGE_CPP, "if (contents == Contents::kZero) memset(block, 0, mapped.count());",
+         "", LARGE),
+    step("a grown block's first pages are taken for zeroes", HUGE_CPP,
+         "if (contents == Contents::kZero) memset(block, 0, mapped.count() - fresh.count());", "", LARGE),
+    step("a resized block keeps its size", HUGE_CPP, "table_.set_size(entry, size < old ? size : old + taken);", "static_cast<void>(taken);",
+         LARGE),
+    step("a tail that is not retained is forgotten", HUGE_CPP, "table_.set_size(entry, old);\n  note_mapped();\n  return false;",
+         "return false;", LARGE),
+    step("a huge block is mapped beside all that is retained", HUGE_CPP, "make_way(mapped.count(), mapped.count());\n    block =", "block =",
+         LARGE),
+    step("who frees for ticks leaves what was retained", HUGE_CPP, "if (watch == Watch::kTicks) shrink_unwatched();", "", LARGE),
+    step("a huge block's key is as if never used", TABLE, "entry.address = kTombstone;", "entry.address = kNeverUsed;", LARGE),
+    step("a table forgets blocks as it grows", TABLE,
+         "if (entry.address > kTombstone) insert(entry.address, entry.size).record = entry.record;",
+         "if (entry.address > kTombstone && i != 0) continue;", LARGE),
+]
+
+RETAINED_EDGES = [
+    edge("everything is retained", RETAINED, "if (kept > bound_.limit(heap())) {", "if (false) {", LARGE),
+    edge("ticks may sleep on what a thread may", RETAINED,
+         "if (watch == Watch::kTicks && kept.count() > unwatched_bound()) return false;", "static_cast<void>(watch);", LARGE),
+    edge("something is retained without a decay time", RETAINED, "if (config().decay_ms == 0) return false;", "", LARGE),
+    edge("a limit on memory does not bound what is retained", RETAINED,
+         "if (kept.count() > memory_limit().limit().count() / kLimitShare) return false;", "", LARGE),
+    edge("what is retained fills a limit on memory", RETAINED,
+         "if (Bytes(size) > memory_limit().spare(pool().used())) return false;", "", LARGE),
+    edge("nothing is ever missed", RETAINED, "bound_.note_mapped(size, os::now_coarse(), Milliseconds(config().decay_ms));",
+         "static_cast<void>(size);", LARGE),
+    edge("what lay unused may be retained again", RETAINED, "bound_.note_unused(Bytes(gone.size));", "", LARGE),
+    edge("a purge forgets nothing", RETAINED, "bound_.forget();", "", LARGE),
+    edge("what is retained decays at once", RETAINED, "now - Milliseconds(keep_ms);", "now;", LARGE),
+    edge("neighbours are not joined", RANGES, "if (touch(ranges_[i], whole)) {", "if (false) {", LARGE),
+    edge("a joined range is as old as its newer part", RANGES, "range.size < neighbour.size ? neighbour.since : range.since",
+         "range.since", LARGE),
+    edge("a crumb is left", RANGES, "if (range.size < size + crumb_of(size)) return remove(index);",
+         "if (range.size <= size) return remove(index);", LARGE),
+    edge("a range of another alignment serves", RANGES, "|| (ranges_[i].address & (alignment - 1)) != 0) continue;",
+         "|| alignment == 0) continue;", LARGE),
+    edge("the largest range serves", RANGES, "ranges_[i].size < ranges_[best].size) best", "ranges_[i].size > ranges_[best].size) best",
+         LARGE),
+    edge("more ranges than there is room for", RANGES, "if (count_ == kMax) return false;", "if (count_ == kMax) --count_;", LARGE),
+    edge("a range that gives its end keeps its bytes", RANGES, "range.size -= size;\n  bytes_ -= size;\n  return Range{",
+         "range.size -= size;\n  return Range{", LARGE),
+    edge("what was missed long after counts", BOUND,
+         "if (now - unmapped_at_ > decay_time) unmapped_ = 0;\n    const size_t missed", "const size_t missed", LARGE),
+]
+
+LARGE_ROWS = HUGE_STEPS + RETAINED_EDGES
