@@ -21,8 +21,9 @@ WAITING = [
 
 # A tiny block of one's own, and, by the same checks, another thread's.
 TINY_WAY = [
-    check("tiny: at an inside address", TINY, "if (index * figures.bytes(c) != within_slot(offset)) [[unlikely]] return false;",
-          ""),
+    Mutant("check: tiny: at an inside address", TINY,
+           "if (index * figures.bytes(c) != within_slot(offset)) [[unlikely]] return false;", "", (),
+           "the canaries, looked for from an inside address, are not there either; the long way then says what it is"),
     check("tiny: freed before", TINY, "if (!record.live_from(origin)) [[unlikely]] return false;\n  if (size", "if (size"),
     check("tiny: of another size", TINY, "if (size != kAnySize && size != record.size()) [[unlikely]] return false;", ""),
     check("tiny: written behind", TINY,

@@ -16,7 +16,8 @@ HUGE_STEPS = [
          "return false;", LARGE),
     step("a huge block is mapped beside all that is retained", HUGE_CPP, "make_way(mapped.count(), mapped.count());\n    block =", "block =",
          LARGE),
-    step("who frees for ticks leaves what was retained", HUGE_CPP, "if (watch == Watch::kTicks) shrink_unwatched();", "", LARGE),
+    step("who frees for ticks leaves what was retained", HUGE_CPP, "if (watch == Watch::kTicks) shrink_unwatched();\n  return true;",
+         "return true;", LARGE),
     step("a huge block's key is as if never used", TABLE, "entry.address = kTombstone;", "entry.address = kNeverUsed;", LARGE),
     step("a table forgets blocks as it grows", TABLE,
          "if (entry.address > kTombstone) insert(entry.address, entry.size).record = entry.record;",
@@ -24,9 +25,10 @@ HUGE_STEPS = [
 ]
 
 RETAINED_EDGES = [
-    edge("everything is retained", RETAINED, "if (kept > bound_.limit(heap())) {", "if (false) {", LARGE),
-    edge("ticks may sleep on what a thread may", RETAINED,
-         "if (watch == Watch::kTicks && kept.count() > unwatched_bound()) return false;", "static_cast<void>(watch);", LARGE),
+    edge("everything is retained", RETAINED, "if (kept > bound_.beside(Bytes(table_.live()))) return false;", "", LARGE),
+    edge("ticks retain what nobody missed", RETAINED, "if (kept > bound_.unwatched(heap())) {", "if (false) {", LARGE),
+    edge("ticks may sleep on what a thread may", RETAINED, "if (kept.count() > unwatched_bound()) return false;", "", LARGE),
+    edge("what would not grow is tried again", RANGES, "|| ranges_[i].is_stuck) continue;", ") continue;", LARGE),
     edge("something is retained without a decay time", RETAINED, "if (config().decay_ms == 0) return false;", "", LARGE),
     edge("a limit on memory does not bound what is retained", RETAINED,
          "if (kept.count() > memory_limit().limit().count() / kLimitShare) return false;", "", LARGE),

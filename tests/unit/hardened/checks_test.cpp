@@ -8,9 +8,11 @@
 #include <ostream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "hardened/block_view.h"
 #include "hardened/hardened.h"
+#include "observe/invariants.h"
 
 #include "hakmem/hakmem.h"
 
@@ -127,6 +129,18 @@ TEST_P(ChecksDeathTest, ReadAfterFree) {
     std::memset(block, 's', size);
     do_it(GetParam(), block, [](char* freed) { hak_free(freed); });
     EXPECT_TRUE(test::all_zero(block, size)) << size;
+  }
+}
+
+// More than wait in a quarantine: they come home, and to nobody else.
+TEST(Checks, WhatAnotherThreadFreesComesHome) {
+  for (const size_t size : kSizes) {
+    std::vector<void*> blocks;
+    for (int i = 0; i < 300; ++i) blocks.push_back(hak_malloc(size));
+    do_it(Doer{"another", true}, nullptr, [&](char*) {
+      for (void* block : blocks) hak_free(block);
+    });
+    EXPECT_STREQ(check_heap(Threads::kStopped), nullptr) << size;
   }
 }
 
