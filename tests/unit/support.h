@@ -30,11 +30,12 @@ class ScopedConfig {
  public:
   template <class Change>
   explicit ScopedConfig(Change change) : saved_(config()) {
-    const SealedPage page = sealed_page();
-    os::commit(page.address, Bytes(page.size_bytes));
+    unseal();
     change(detail::sealed_config.config);
   }
+  // One that lived within this one has sealed it.
   ~ScopedConfig() {
+    unseal();
     detail::sealed_config.config = saved_;
     const SealedPage page = sealed_page();
     os::make_readable(page.address, Bytes(page.size_bytes));
@@ -43,6 +44,11 @@ class ScopedConfig {
   ScopedConfig& operator=(const ScopedConfig&) = delete;
 
  private:
+  static void unseal() {
+    const SealedPage page = sealed_page();
+    os::commit(page.address, Bytes(page.size_bytes));
+  }
+
   Config saved_;
 };
 

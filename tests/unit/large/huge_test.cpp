@@ -169,7 +169,7 @@ TEST(Huge, UnderALimitLittleIsRetainedAndNothingNearIt) {
 TEST(Huge, ATailThatIsNotRetainedGoesToTheSystem) {
   Blocks blocks;
   char* block = blocks.get(64 << 20);
-  EXPECT_EQ(blocks->resize(block, mib(8)), block);
+  EXPECT_EQ(blocks->resize(block, mib(8), HugeBlocks::Watch::kTicks), block);
   EXPECT_EQ(blocks->stats().retained, Bytes(0));
   EXPECT_EXIT(block[mib(8).count()] = 1, testing::KilledBySignal(SIGSEGV), "");
   blocks->release(block);
