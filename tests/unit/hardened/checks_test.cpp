@@ -138,7 +138,10 @@ TEST(Checks, WhatAnotherThreadFreesComesHome) {
     std::vector<void*> blocks;
     for (int i = 0; i < 300; ++i) blocks.push_back(hak_malloc(size));
     do_it(Doer{"another", true}, nullptr, [&](char*) {
+      void* own[20];  // of a thread that has a stack of this class
+      for (void*& block : own) block = hak_malloc(size);
       for (void* block : blocks) hak_free(block);
+      for (void* block : own) hak_free(block);
     });
     EXPECT_STREQ(check_heap(Threads::kStopped), nullptr) << size;
   }

@@ -310,6 +310,18 @@ TEST(Huge, ALongPlateauCountsAsWhatWasLiveLately) {
   blocks->release(block);
 }
 
+TEST(Huge, WhatWasLiveLongAgoDoesNotCount) {
+  Blocks blocks;
+  const test::ScopedConfig short_time([](Config& c) { c.decay_ms = 1; });
+  char* block = blocks.get(40 << 20);
+  blocks->release(blocks.get(60 << 20));
+  EXPECT_EQ(blocks->stats().retained, mib(60));
+  const Milliseconds start = os::now_coarse();
+  while (os::now_coarse() - start < Milliseconds(20)) std::this_thread::yield();
+  blocks->release(block);
+  EXPECT_EQ(blocks->stats().retained, mib(60)) << "of late 40 were live, so that 60 may stay";
+}
+
 TEST(Huge, WhatCouldNotGrowIsStillThere) {
   Blocks blocks;
   char* ballast = blocks.get(16 << 20);
