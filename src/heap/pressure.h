@@ -15,7 +15,7 @@
 
 namespace hakmem::pressure {
 
-// At a tick, or in a round of the scavenger. True when a reading was made.
+// At a tick, in a round of the scavenger, or before a huge block is taken or grows. True when a reading was made.
 bool look(Milliseconds now);
 
 // The rung after a reading, from the rung before it; `hits_before` of the reading before.

@@ -14,6 +14,7 @@
 #include "heap/inside.h"
 #include "heap/lifecycle.h"
 #include "heap/scavenger.h"
+#include "heap/upkeep.h"
 
 namespace hakmem::heap {
 
@@ -83,19 +84,21 @@ size_t guarded_size(const void* block) {
 // A mapping of its own has no tag, slots of a huge block have nobody's.
 bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag; }
 
-void* resize_huge(void* block, size_t size) {
+void* resize_huge(void* block, size_t old_size, size_t size) {
+  const bool is_busy = lifecycle::busy();
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
-  if ((is_in_slots && lifecycle::busy()) || profiler().lock().held_by_me()) return nullptr;
+  if ((is_in_slots && is_busy) || profiler().lock().held_by_me()) return nullptr;
   Gate* gate = gate_of(t_front);
   void* moved;
   {
     const Inside inside;
+    if (!is_busy && size > old_size) upkeep::relieve_for_huge(Bytes(size - old_size));
     // Before it moves: its old address may be another block's at once.
     if (profiler().has_huge()) profiler().freed(block);
     moved = huge_blocks().resize(block, Bytes(size), scavenger::watch());
     if (moved != nullptr && gate != nullptr && gate->takes(size)) profiler().sample_huge(gate, moved, size);
   }
-  if (!lifecycle::busy()) scavenger::start_if_wanted();
+  if (!is_busy) scavenger::start_if_wanted();
   return moved;
 }
 
@@ -116,11 +119,11 @@ void* reallocate_ours(uint32_t tag, void* block, size_t size) {
 void* reallocate_huge(void* block, size_t old_size, size_t size) {
   if (size <= kLargeMax && size < old_size / 2) return move_to_new(block, old_size, size);
   const size_t wanted = size <= kLargeMax ? kLargeMax + 1 : size;
-  if (void* moved = resize_huge(block, wanted); moved != nullptr) return moved;
+  if (void* moved = resize_huge(block, old_size, wanted); moved != nullptr) return moved;
   if (size <= old_size) return block;
   if (void* moved = move_to_new(block, old_size, size); moved != nullptr) return moved;
   // The refusal gave back what was retained.
-  return resize_huge(block, wanted);
+  return resize_huge(block, old_size, wanted);
 }
 
 }  // namespace

@@ -25,11 +25,12 @@ constexpr uint32_t kIdleRounds = 4 * kRoundsPerDecay;
 // blocked all the time is let through after so many ticks.
 constexpr uint32_t kPatience = 32;
 
-// Drowsy: one round more, and unless somebody called before its end it falls asleep.
+// Drowsy: unless somebody calls in all of its idle rounds it falls asleep. Pages in slabs, caches left behind and mail
+// wait for several rounds, and nothing else tells of them.
 enum State : uint32_t { kNone, kWanted, kStarting, kRunning, kDrowsy, kAsleep, kGivenUp };
 
-// sync: scavenger. The word it sleeps on. relaxed: no data is handed over with it. Who retains or frees something after
-// the drowsy round looked took a lock after it, and so sees that it is drowsy, or later.
+// sync: scavenger. The word it sleeps on. relaxed: no data is handed over with it. Who retains a huge block after a
+// drowsy round looked took its lock after it, and so sees that it is drowsy, or later.
 constinit std::atomic<uint32_t> g_state{kNone};
 constinit std::atomic<uint32_t> g_patience{kPatience};
 constinit os::Lock g_round{os::LockRank::kRound};
@@ -54,7 +55,7 @@ void fall_asleep() {
   }
 }
 
-// True when there was nothing to give back, and nothing that waits for its time.
+// True when nothing went back, and no huge block waits for its time.
 bool do_round() {
   os::LockGuard round(g_round);
   const Milliseconds now = os::now_coarse();
@@ -71,7 +72,7 @@ void* live(void*) {
   for (;;) {
     os::futex_wait_for(&g_state, g_state.load(std::memory_order_relaxed), pause());
     idle_rounds = do_round() ? idle_rounds + 1 : 0;
-    if (idle_rounds == kIdleRounds) {
+    if (idle_rounds == 1) {
       uint32_t running = kRunning;
       g_state.compare_exchange_strong(running, kDrowsy, std::memory_order_relaxed);
     } else if (idle_rounds > kIdleRounds) {

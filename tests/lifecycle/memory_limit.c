@@ -99,7 +99,7 @@ static void run(const char* program, const char* what, const char* option, const
 
 int main(int argc, char** argv) {
   if (argc > 1) return strcmp(argv[1], "huge blocks") == 0 ? live_huge() : live();
-  begin(180);
+  begin(290);
   static const char* const programs[] = {"all blocks", "huge blocks"};
   for (size_t i = 0; i < 2; ++i) {
     run(argv[0], programs[i], "256M", NULL);

@@ -30,6 +30,7 @@ def churn_for(seconds):
     churn(lambda: time.monotonic() > end)
 def churn_until_told():
     import select
+    print("busy", flush=True)
     churn(lambda: select.select([sys.stdin], [], [], 0)[0], 60)
 for line in sys.stdin:
     out = None
@@ -70,6 +71,7 @@ class Puppet:
     def busy(self):
         """It goes through slow paths, however long that takes, so that it answers."""
         self.send("churn_until_told()")
+        self.receive()
         yield
         self.send("")
         self.receive()
