@@ -35,7 +35,7 @@ Range RetainedRanges::remove(uint32_t index) {
 Range RetainedRanges::cut_front(uint32_t index, size_t size) {
   Range& range = ranges_[index];
   if (range.size < size + crumb_of(size)) return remove(index);
-  const Range front{range.address, size, range.since, range.is_stuck};
+  const Range front{range.address, size, range.since};
   range.address += size;
   range.size -= size;
   bytes_ -= size;
@@ -93,7 +93,7 @@ Range RetainedRanges::take_oldest(Milliseconds until, size_t size) {
   if (range.size <= size) return remove(oldest);
   range.size -= size;
   bytes_ -= size;
-  return Range{range.address + range.size, size, range.since, range.is_stuck};
+  return Range{range.address + range.size, size, range.since};
 }
 
 }  // namespace hakmem
