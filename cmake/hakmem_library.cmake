@@ -2,7 +2,7 @@
 #
 #   hakmem_boxes       every box, the C API (hak_*) included; nothing that takes malloc's name
 #   hakmem_os          the system calls; a test may link a fake in their place
-#   hakmem_api_libc    malloc and its family, for both libraries
+#   hakmem_api_libc    malloc and its family, and prctl, for both libraries
 #   hakmem_api_shared  what only libhakmem.so has
 #   hakmem_api_static  what only libhakmem.a has, in the member that replaces libc's malloc.o
 #   hakmem_api_new     the C++ operators of libhakmem.a, a member of their own
@@ -16,7 +16,7 @@ set(hakmem_boxes_sources ${hakmem_all_sources})
 list(REMOVE_ITEM hakmem_boxes_sources ${hakmem_hardened_sources})
 list(FILTER hakmem_boxes_sources EXCLUDE REGEX "/src/os/[^/]*$")
 list(FILTER hakmem_boxes_sources EXCLUDE REGEX
-     "/src/api/(libc|libc_info|libc_aliases_static|cxx_new[^/]*)\\.cpp$")
+     "/src/api/(libc|libc_info|libc_aliases_static|prctl|cxx_new[^/]*)\\.cpp$")
 set(hakmem_os_sources ${hakmem_all_sources})
 list(FILTER hakmem_os_sources INCLUDE REGEX "/src/os/[^/]*$")
 
@@ -49,11 +49,11 @@ hakmem_add_objects(hakmem_os ${hakmem_os_sources})
 hakmem_add_objects(hakmem_hardened_boxes ${hakmem_boxes_sources} ${hakmem_hardened_sources})
 target_compile_definitions(hakmem_hardened_boxes PUBLIC HAKMEM_HARDENED=1)
 if(NOT HAKMEM_SANITIZE)
-  hakmem_add_objects(hakmem_hardened_libc ${hakmem_api}/libc.cpp ${hakmem_api}/libc_info.cpp)
+  hakmem_add_objects(hakmem_hardened_libc ${hakmem_api}/libc.cpp ${hakmem_api}/libc_info.cpp ${hakmem_api}/prctl.cpp)
   hakmem_add_objects(hakmem_hardened_shared ${hakmem_api}/cxx_new.cpp ${hakmem_api}/cxx_new_forms.cpp)
   target_compile_definitions(hakmem_hardened_libc PUBLIC HAKMEM_HARDENED=1)
   target_compile_definitions(hakmem_hardened_shared PUBLIC HAKMEM_HARDENED=1)
-  hakmem_add_objects(hakmem_api_libc ${hakmem_api}/libc.cpp ${hakmem_api}/libc_info.cpp)
+  hakmem_add_objects(hakmem_api_libc ${hakmem_api}/libc.cpp ${hakmem_api}/libc_info.cpp ${hakmem_api}/prctl.cpp)
   hakmem_add_objects(hakmem_api_shared ${hakmem_api}/cxx_new.cpp ${hakmem_api}/cxx_new_forms.cpp)
   hakmem_add_objects(hakmem_api_static ${hakmem_api}/libc_aliases_static.cpp)
   hakmem_add_objects(hakmem_api_new ${hakmem_api}/cxx_new_static.cpp)

@@ -4,6 +4,7 @@
 
 #include "os/libc_malloc.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
 #include "large/guarded.h"
@@ -53,9 +54,13 @@ void free_deferred() {
 }
 
 // What must not be done inside.
-void after_slow_path() {
+void after_allocation() {
   free_deferred();
   scavenger::start_if_wanted();
+}
+void after_free() {
+  free_deferred();
+  scavenger::consider_notices();
 }
 
 void* allocate_huge_uncounted(size_t size, size_t alignment, HugeBlocks::Contents contents) {
@@ -88,11 +93,12 @@ void count_huge(void* block, size_t size) {
     gate->cache->count_slow_path();
     profiler().sample_huge(gate, block, size);
   }
-  after_slow_path();
+  after_allocation();
 }
 
 void* allocate_huge(size_t size, size_t alignment, HugeBlocks::Contents contents = HugeBlocks::Contents::kAny) {
   void* block = allocate_huge_uncounted(size, alignment, contents);
+  if (!lifecycle::busy()) scavenger::start_if_wanted();
   count_huge(block, size);
   return block;
 }
@@ -114,7 +120,7 @@ bool deallocate_huge(void* block) {
     // A program of huge blocks alone never ticks.
     if (watch == HugeBlocks::Watch::kTicks) huge_blocks().decay(os::now_coarse(), os::now_microseconds() + kDecayUs);
   }
-  if (!lifecycle::busy()) scavenger::start_if_wanted();
+  if (!lifecycle::busy()) scavenger::consider_notices();
   return true;
 }
 
@@ -166,7 +172,7 @@ void* allocate_counted(Gate* gate, ClassIndex c, SlotCount alignment, size_t siz
       gate->cache->count_slow_path();
       block = profiler().sample(gate, c, alignment, size, zero);
     }
-    after_slow_path();
+    after_allocation();
     if (block != nullptr) return block;
   }
   return alignment == SlotCount(1) ? gate->cache->pop(c) : nullptr;
@@ -195,7 +201,7 @@ void* allocate_class(ClassIndex c, SlotCount alignment, size_t size, bool* zero)
       block = take(cache, c, alignment, zero);
     }
   }
-  after_slow_path();
+  after_allocation();
   return block;
 }
 
@@ -257,7 +263,7 @@ void deallocate_ours(uint32_t tag, void* block) {
       cache->deallocate_remote(tag, block);
     }
   }
-  after_slow_path();
+  after_free();
 }
 
 // The hardened flavour would take a block that a handler got a second time for one freed twice, so nothing

@@ -3,7 +3,8 @@
 // Responsibility  Make a signal handler that interrupts the allocator see a busy thread.
 // Contract        While an Inside lives, this thread's front is kBusyFront: a handler's malloc and free
 //                 miss every stack and take no lock that the interrupted frame may hold. Every entry
-//                 that takes a lock of ours holds one. Not nested: callers ask lifecycle::busy() first.
+//                 that takes a lock of ours holds one. One within another changes nothing: a handler's own
+//                 calls may hold one while the interrupted frame does.
 // Observable      t_front == &kBusyFront.
 // Composable      front/cache_front. Used by heap, observe.
 #pragma once

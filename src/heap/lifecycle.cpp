@@ -5,6 +5,7 @@
 #include "os/libc_malloc.h"
 #include "os/pages.h"
 #include "os/process.h"
+#include "os/sandbox.h"
 #include "config/config.h"
 #include "superslab/meta_arena.h"
 #include "front/cache_list.h"
@@ -51,6 +52,7 @@ void seal_options() {
   if (g_options_sealed.load(std::memory_order_acquire)) return;
   const char* const* environment = os::environment();
   if (environment == nullptr) return;
+  const Inside inside;
   os::LockGuard guard(cache_list().lock());
   if (g_options_sealed.load(std::memory_order_relaxed)) return;
   const ConfigIssueSink to_stderr{
@@ -77,6 +79,7 @@ void on_thread_exit(void* value) {
   t_front = const_cast<CacheFront*>(&kBusyFront);
   cache->leave();
   cache_list().park(cache);
+  if (cache_list().live() == 0) scavenger::end_with_program();
   t_front = const_cast<CacheFront*>(&kDepartedFront);
 }
 

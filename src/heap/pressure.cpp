@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include "os/thread.h"
+#include "os/sandbox.h"
 #include "config/config.h"
 #include "pool/shared_pool.h"
 

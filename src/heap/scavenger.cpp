@@ -1,6 +1,7 @@
 #include "heap/scavenger.h"
 
 #include "os/process.h"
+#include "os/sandbox.h"
 #include "os/thread.h"
 #include "config/config.h"
 #include "pool/shared_pool.h"
@@ -24,6 +25,8 @@ constexpr uint32_t kIdleRounds = 4 * kRoundsPerDecay;
 // A signal handler must not start a thread, and has its signal blocked; a thread that has signals
 // blocked all the time is let through after so many ticks.
 constexpr uint32_t kPatience = 32;
+// The system refuses a thread for a while at least.
+constexpr Milliseconds kRefusedPause{1000};
 
 // Drowsy: unless somebody calls in all of its idle rounds it falls asleep. Pages in slabs, caches left behind and mail
 // wait for several rounds, and nothing else tells of them.
@@ -33,6 +36,8 @@ enum State : uint32_t { kNone, kWanted, kStarting, kRunning, kDrowsy, kAsleep, k
 // drowsy round looked took its lock after it, and so sees that it is drowsy, or later.
 constinit std::atomic<uint32_t> g_state{kNone};
 constinit std::atomic<uint32_t> g_patience{kPatience};
+// relaxed: a hint.
+constinit std::atomic<uint64_t> g_not_before_ms{0};
 constinit os::Lock g_round{os::LockRank::kRound};
 
 Milliseconds pause() {
@@ -43,8 +48,10 @@ Milliseconds pause() {
 
 bool wanted() {
   if (config().decay_ms == kDurationNeverMs) return false;
-  if (config().scavenger != AutoSwitch::kAuto) return config().scavenger == AutoSwitch::kOn;
-  return cache_list().live() > 1 && pool().used() >= kHeapMin;
+  if (config().scavenger == AutoSwitch::kOff) return false;
+  const bool is_worth_it =
+      config().scavenger == AutoSwitch::kOn || (cache_list().live() > 1 && pool().used() >= kHeapMin);
+  return is_worth_it && os::now_coarse().count() >= g_not_before_ms.load(std::memory_order_relaxed);
 }
 
 void fall_asleep() {
@@ -68,18 +75,20 @@ void* live(void*) {
   os::name_thread("hak-scavenger");
   g_state.store(kRunning, std::memory_order_relaxed);
   uint32_t idle_rounds = 0;
-  // For as long as the process lives; each round begins with a sleep.
-  for (;;) {
-    os::futex_wait_for(&g_state, g_state.load(std::memory_order_relaxed), pause());
+  while (cache_list().live() != 0) {
     idle_rounds = do_round() ? idle_rounds + 1 : 0;
-    if (idle_rounds == 1) {
-      uint32_t running = kRunning;
-      g_state.compare_exchange_strong(running, kDrowsy, std::memory_order_relaxed);
-    } else if (idle_rounds > kIdleRounds) {
+    if (idle_rounds > kIdleRounds) {
       fall_asleep();
       idle_rounds = 0;
+      continue;
     }
+    uint32_t running = kRunning;
+    if (idle_rounds == 1) g_state.compare_exchange_strong(running, kDrowsy, std::memory_order_relaxed);
+    os::futex_wait_for(&g_state, g_state.load(std::memory_order_relaxed), pause());
   }
+  // Where it was the program's last thread, libc ends the process here; else the next one that is wanted starts anew.
+  g_state.store(kNone, std::memory_order_relaxed);
+  return nullptr;
 }
 
 }  // namespace
@@ -96,9 +105,17 @@ bool takes_over() {
   return false;
 }
 
-void start_if_wanted() {
+void consider_notices() {
   if (pool().take_notice() || huge_blocks().take_notice()) takes_over();
+}
+
+void start_if_wanted() {
+  consider_notices();
   if (g_state.load(std::memory_order_relaxed) != kWanted) return;
+  if (os::is_sandboxed()) {
+    g_state.store(kGivenUp, std::memory_order_relaxed);
+    return;
+  }
   if (os::has_blocked_signals() && g_patience.load(std::memory_order_relaxed) != 0) {
     g_patience.fetch_sub(1, std::memory_order_relaxed);
     g_state.store(kNone, std::memory_order_relaxed);  // the next tick asks again
@@ -106,7 +123,14 @@ void start_if_wanted() {
   }
   uint32_t state = kWanted;
   if (!g_state.compare_exchange_strong(state, kStarting, std::memory_order_relaxed)) return;
-  if (os::is_sandboxed() || !os::start_thread(live)) g_state.store(kGivenUp, std::memory_order_relaxed);
+  if (os::start_thread(live)) return;
+  g_not_before_ms.store((os::now_coarse() + kRefusedPause).count(), std::memory_order_relaxed);
+  g_state.store(kNone, std::memory_order_relaxed);
+}
+
+void end_with_program() {
+  // Who runs on its rounds sleeps between them.
+  if (runs() && takes_over()) os::futex_wake_one(&g_state);
 }
 
 bool runs() {

@@ -1,8 +1,11 @@
 // heap/scavenger.h: the thread that gives memory back while the program sleeps.
 //
 // Responsibility  Do the upkeep of a process whose threads may never call malloc again.
-// Contract        HAKMEM_SCAVENGER=auto: started by a tick, or when 16 MiB of slots changed hands, or 5 MiB of huge blocks are retained, once two threads have caches and the heap is of some size; on: by the first tick; off: never. Never in a process that
-//                 put itself in seccomp mode.
+// Contract        HAKMEM_SCAVENGER=auto: wanted at a tick, or when 16 MiB of slots changed hands, or 5 MiB of huge
+//                 blocks are retained, once two threads have caches and the heap is of some size; on: from the first
+//                 tick; off: never. Started by an allocation, for libc frees under the lock of its stacks
+//                 (pthread_join), which a new thread needs. Never in a process that put itself in seccomp mode.
+//                 It ends when no thread has a cache: libc ends a process with its last thread.
 //                 One thread with every signal blocked that never allocates and has no cache. While it
 //                 runs, ticks leave the upkeep to it. When nothing is left to do it sleeps until a tick
 //                 wakes it. The child of a fork has none until it needs one of its own.
@@ -18,9 +21,14 @@ namespace hakmem::scavenger {
 // At a tick, with Inside. False when the upkeep is the caller's.
 bool takes_over();
 
-// After a slow path, without Inside: starting a thread allocates. Where the pool or the huge blocks have a notice it
-// is considered as at a tick.
+// After a free's slow path. Where the pool or the huge blocks have a notice it is considered as at a tick.
+void consider_notices();
+
+// After an allocation's, without Inside: the same, and starting a thread allocates.
 void start_if_wanted();
+
+// No thread of the program has a cache any more.
+void end_with_program();
 
 bool runs();
 

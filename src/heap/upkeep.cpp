@@ -27,8 +27,14 @@ void retire_parked(Milliseconds now, uint32_t at_most) {
 }
 
 constexpr Milliseconds kReliefPause{10};
+// Of the time, when it brings little: a program whose live blocks alone come near its limit has nothing to give.
+constexpr uint64_t kReliefShare = 50;
+constexpr Bytes kWorthwhile = mib(1);
+// Growth after which it looks again at once: what is in use bounds what is resident.
+constexpr Bytes kGrowth = mib(4);
 // sync: none. Whoever moves it forward does the work.
 constinit std::atomic<uint64_t> g_next_relief_ms{0};
+constinit std::atomic<size_t> g_relief_from{SIZE_MAX};  // whatever the time
 
 // What the rungs of the ladder do at once; what they forbid is asked for where it would be done.
 void answer_pressure(Milliseconds now) {
@@ -75,15 +81,23 @@ Bytes at_leisure(Milliseconds now) {
 bool caches_must_shrink() { return memory_limit().rung() == MemoryLimit::Rung::kShrinkCaches; }
 
 void relieve(Bytes wanted) {
-  if (!memory_limit().is_near(pool().used() + wanted)) return;
+  const Bytes used = pool().used() + wanted;
+  if (!memory_limit().is_near(used)) return;
   const uint64_t now_ms = os::now_coarse().count();
   uint64_t due = g_next_relief_ms.load(std::memory_order_relaxed);
-  if (now_ms < due) return;
+  if (now_ms < due && used.count() < g_relief_from.load(std::memory_order_relaxed)) return;
   if (!g_next_relief_ms.compare_exchange_strong(due, now_ms + kReliefPause.count(),
                                                 std::memory_order_relaxed)) {
     return;
   }
-  everything();
+  const uint64_t begin_us = os::now_microseconds();
+  if (everything() >= kWorthwhile) {
+    g_relief_from.store(SIZE_MAX, std::memory_order_relaxed);
+    return;
+  }
+  const uint64_t pause_ms = (os::now_microseconds() - begin_us) * kReliefShare / 1000;
+  g_relief_from.store((used + kGrowth).count(), std::memory_order_relaxed);
+  g_next_relief_ms.store(now_ms + pause_ms + kReliefPause.count(), std::memory_order_relaxed);
 }
 
 void relieve_for_huge(Bytes wanted) {

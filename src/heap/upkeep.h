@@ -27,7 +27,7 @@ Bytes everything();
 bool caches_must_shrink();
 
 // Everything, where the process's memory limit is near once `wanted` more is used; at most a hundred times a
-// second. At ticks.
+// second, and for a fiftieth of the time where it brings next to nothing. At ticks.
 void relieve(Bytes wanted);
 
 // The same before a huge block: a program of these alone never ticks, and would not know its limit.

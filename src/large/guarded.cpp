@@ -7,7 +7,7 @@
 #include "base/bits.h"
 #include "os/pages.h"
 #include "os/process.h"
-#include "os/thread.h"
+#include "os/sandbox.h"
 #include "os/unwind.h"
 #include "config/geometry.h"
 

@@ -7,6 +7,7 @@
 #include "os/latency.h"
 #include "os/process.h"
 #include "os/pages.h"
+#include "os/sandbox.h"
 #include "os/shared_page.h"
 #include "config/config.h"
 #include "pool/shared_pool.h"
@@ -124,7 +125,7 @@ void StatsPage::store(size_t offset, const void* values, size_t bytes) const {
 
 bool StatsPage::make(uint64_t now, uint32_t process) {
   process_ = process;
-  if (os::is_secure_process()) return false;
+  if (os::is_secure_process() || os::is_sandboxed()) return false;
   const Bytes size{round_up(kStatsPageBytes, os::page_size().count())};
   file_ = os::create_shared_page(size);
   if (file_.address == nullptr) return false;
@@ -277,6 +278,8 @@ void StatsPage::write(uint64_t now, uint32_t process) {
 
 void after_tick(Milliseconds now) {
   if (!config().stats || !g_stats_page.is_due(now.count())) return;
+  // Not even to ask whether this is the process whose page it is: what it showed last stays.
+  if (os::has_entered_sandbox()) return;
   const uint32_t process = static_cast<uint32_t>(os::process_id());
   if (!g_stats_page.enter(process)) return;
   g_stats_page.write(now.count(), process);

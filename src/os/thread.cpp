@@ -1,5 +1,6 @@
 #include "os/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -15,11 +16,6 @@ constexpr long kSetMask = 2;
 constexpr size_t kStackBytes = size_t{256} << 10;
 // Libc's own two: cancellation, and setuid() for all threads.
 constexpr uint64_t kAllButLibcs = ~(uint64_t{3} << 31);
-
-// sync: none. Written before there is a second thread.
-constinit std::atomic<bool> g_filtered_at_start{false};
-
-bool is_filtered() { return raw_syscall(SYS_prctl, PR_GET_SECCOMP) > 0; }
 
 uint64_t change_signal_mask(const uint64_t* mask) {
   uint64_t old = 0;
@@ -59,10 +55,12 @@ void futex_wake_one(std::atomic<uint32_t>* word) {
 }
 
 bool start_thread(void* (*body)(void*)) {
+  const int saved = errno;  // libc sets it when it fails
   const uint64_t old = change_signal_mask(&kAllButLibcs);
   // Where libraries have much thread-local memory only the default stack is large enough.
   const bool created = create(body, kStackBytes) || create(body, 0);
   change_signal_mask(&old);
+  errno = saved;
   return created;
 }
 
@@ -71,9 +69,5 @@ void name_thread(const char* name) {
 }
 
 bool has_blocked_signals() { return change_signal_mask(nullptr) != 0; }
-
-void note_sandbox_at_start() { g_filtered_at_start.store(is_filtered(), std::memory_order_relaxed); }
-
-bool is_sandboxed() { return !g_filtered_at_start.load(std::memory_order_relaxed) && is_filtered(); }
 
 }  // namespace hakmem::os

@@ -36,12 +36,6 @@ bool start_thread(void* (*body)(void*));
 void name_thread(const char* name);
 // True in most signal handlers: the signal they handle is blocked.
 bool has_blocked_signals();
-// Called once, early. A seccomp filter that is there already was made for programs in general: containers
-// have one.
-void note_sandbox_at_start();
-// The process entered a seccomp mode of its own since: a system call it has not made before may end it.
-// Under a filter that was there at the start this is not seen.
-bool is_sandboxed();
 
 // Tells the core that this is a spin loop.
 inline void spin_pause() {

@@ -4,7 +4,7 @@
 
 #include "os/modules.h"
 #include "os/process.h"
-#include "os/thread.h"
+#include "os/sandbox.h"
 #include "os/unwind.h"
 #include "config/config.h"
 #include "superslab/meta_arena.h"

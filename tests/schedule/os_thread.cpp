@@ -25,7 +25,5 @@ void futex_wake_one(std::atomic<uint32_t>* word) { schedule::wake_one(plain(word
 bool start_thread(void* (*)(void*)) { return false; }
 void name_thread(const char*) {}
 bool has_blocked_signals() { return false; }
-void note_sandbox_at_start() {}
-bool is_sandboxed() { return false; }
 
 }  // namespace hakmem::os
