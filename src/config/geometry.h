@@ -32,8 +32,6 @@ inline constexpr uint32_t kOwnerMax = 0xfffff0;  // above: reserved owners
 inline constexpr OwnerId kNoOwner{0};
 // Slots of a one-block slab behind its first; never anybody's.
 inline constexpr OwnerId kInteriorOwner{0xfffffd};
-// What a gate compares with (front/gate.h); never anybody's.
-inline constexpr OwnerId kGateOwner{0xfffffe};
 // What the constant caches compare with: matches no tag.
 inline constexpr OwnerId kConstantOwner{0xffffff};
 

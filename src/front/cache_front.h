@@ -4,7 +4,8 @@
 // Contract        Only the owning thread pushes and pops. A stack has a NULL under its lowest entry
 //                 and a wall above its highest, so a miss is one compare with what is there. Entries
 //                 are written before the top, and popped entries stay: what a child of fork finds
-//                 below top is valid. Blocks are never touched.
+//                 below top is valid. Blocks are never touched. A gated front's pops of up to kTinyMax
+//                 miss, so that each is counted (ThreadCache sees to the larger ones); its pushes hit.
 // Observable      depth is top - bottom (thread_cache knows the bottoms).
 // Composable      config/size_class, registry. Used by heap's fast paths and by ThreadCache.
 #pragma once
@@ -28,9 +29,12 @@ inline bool is_wall(const void* entry) { return reinterpret_cast<uintptr_t>(entr
 // Neither the NULL below a stack nor a wall.
 inline bool is_block(const void* entry) { return reinterpret_cast<uintptr_t>(entry) > kWallWord; }
 
+// Of fronts that are not gated: one compare tells both that nothing is counted here, and that a sample is due.
+inline constexpr int64_t kNoAllowance = INT64_MIN / 2;
+
 struct CacheFront {
-  // First, so that the class alone addresses an entry.
-  void** tops[kClasses];
+  // First, so that the class alone addresses an entry. The one behind the classes' is always empty.
+  void** tops[kClasses + 1];
   // The primary reservation, which never changes once there is a cache: here, beside what else a free
   // reads, it costs no cache line of its own. Size 0 in the constant caches.
   uintptr_t base = 0;
@@ -39,8 +43,12 @@ struct CacheFront {
   // make_tag(owner, class 0): a slot's tag XOR this is the class, if the slot is this cache's.
   uint32_t tag;
 
-  // A copy of the constant: with the front at hand, an address less to be formed.
+  // A copy of the constant: with the front at hand, an address less to be formed. In a gated front it names
+  // the empty stack for all sizes, which is how a front is known to be gated.
   std::array<uint8_t, kTinyMax / 16 + 1> tiny_classes = kTinyClassTable;
+
+  // Of a gated front: bytes until the next sample.
+  int64_t allowance = kNoAllowance;
 
   // Messages being written, by owner; kNoMessage where there is none.
   Message* open[kOpenMessages];
@@ -51,8 +59,28 @@ struct CacheFront {
     for (Message*& message : open) message = no_message;
   }
 
+  // The stack to pop from, which in a gated front is no class's.
   ClassIndex tiny_class_of(size_t bytes) const {
     return ClassIndex(tiny_classes[(bytes + 15) / 16]);
+  }
+
+  bool is_gated() const { return tiny_classes[0] == kClasses; }
+
+  // True when the next sample lies within these bytes.
+  bool takes(size_t bytes) {
+    allowance -= static_cast<int64_t>(bytes);
+    return allowance < 0;
+  }
+  bool would_take(size_t bytes) const { return allowance < static_cast<int64_t>(bytes); }
+
+  // Past the gate, for up to kTinyMax bytes: nullptr when the next sample lies within them, there is no block, or no
+  // gate.
+  void* pop_counted(size_t bytes) {
+    const int64_t left = allowance - static_cast<int64_t>(bytes);
+    if (left < 0) return nullptr;
+    void* block = pop(hakmem::tiny_class_of(bytes));
+    if (block != nullptr) allowance = left;
+    return block;
   }
 
   // Tag of the slot, kUnusedTag outside the primary reservation.
@@ -120,5 +148,7 @@ extern __thread CacheFront* t_front [[gnu::tls_model("initial-exec")]];
 inline bool is_constant(const CacheFront* front) {
   return front->tag == make_tag(kConstantOwner, ClassIndex(0));
 }
+// The others are.
+inline bool is_cache(const CacheFront* front) { return !is_constant(front); }
 
 }  // namespace hakmem

@@ -5,7 +5,8 @@
 // would never come by otherwise, and no instruction of the fast path counts anything. After a tick
 // every stack is watched closely, a fence at its top and a tripwire right above it, and again after
 // each such meeting, until the attention of that tick is used up; then a fence at half the depth and
-// a tripwire at twice must do. What lies below the lowest depth met, and below the fence, nobody
+// a tripwire at twice must do. A gated cache has attention without end for the classes above kTinyMax, so
+// that none of their pops hits. What lies below the lowest depth met, and below the fence, nobody
 // needed since the last tick.
 //
 // A signal handler may interrupt a pop or a push between its load of the top and its store, and what
@@ -185,10 +186,12 @@ void ThreadCache::watch(ClassIndex c, uint32_t half) {
   lift_tripwire(c);
   const uint32_t entries = depth(c);
   if (entries < state.low_water) state.low_water = static_cast<uint16_t>(entries);
-  if (attention_ != 0) {
-    --attention_;
+  if (attention_ != 0 || is_counted_here(c)) {
+    if (attention_ != 0) --attention_;
     set_fence(c, entries);
-    set_tripwire(c, entries + kPushInFlight);
+    // Counted, even one push may not pass: then the pop after it would. Where a handler does this the push that it
+    // interrupted overwrites the tripwire, and the next step is not counted.
+    set_tripwire(c, is_counted_here(c) ? entries : entries + kPushInFlight);
     return;
   }
   set_fence(c, half < entries ? half : entries);

@@ -26,6 +26,7 @@ void ThreadCache::deallocate_remote(uint32_t block_tag, void* block) {
   // Who frees for many is sent as much: the nodes of that mail serve again.
   if (spare_messages_ == nullptr && inbox_.has_mail()) receive();
   forward(block_tag, block);
+  watch_counted();
 }
 
 void ThreadCache::forward(uint32_t block_tag, void* block) {

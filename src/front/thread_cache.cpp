@@ -45,18 +45,23 @@ void* ThreadCache::allocate(ClassIndex c, bool* zero) {
   lift_fence(c);
   if (state_of(c).shrinks) [[unlikely]] shrink_when_met(c);
   void* block = pop(c);
+  bool has_received = false;
   if (block == nullptr && inbox_.has_mail()) {
     receive();
+    has_received = true;
     block = pop(c);
   }
   if (block == nullptr) block = is_large(c) ? take_large(c, SlotCount(1), zero) : refill(c);
   watch(c, fence / 2);
+  if (has_received) watch_counted();
   return block;
 }
 
 void* ThreadCache::allocate_aligned(ClassIndex c, SlotCount alignment, bool* zero) {
   count_slow_path();
-  return take_large(c, alignment, zero);
+  void* block = take_large(c, alignment, zero);
+  watch_counted();
+  return block;
 }
 
 void* ThreadCache::refill(ClassIndex c) {

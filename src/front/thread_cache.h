@@ -21,7 +21,6 @@
 #include "pool/shared_pool.h"
 #include "front/cache_front.h"
 #include "front/class_figures.h"
-#include "front/gate.h"
 #include "front/message.h"
 #include "front/quarantine.h"
 #include "front/slab_list.h"
@@ -51,6 +50,8 @@ struct CacheStats {
 
 // Which pages under free blocks may go back: those of slabs that nobody uses now, or all.
 enum class Holes : bool { kQuiet, kAll };
+
+struct ProfiledThread;
 
 struct HoleClaim {
   Slab* slab = nullptr;
@@ -191,8 +192,14 @@ class ThreadCache : public CacheFront {
     return classes_[c.count()].published_depth.load(std::memory_order_relaxed);
   }
 
-  // What stands before it while its thread is profiled; made once, and kept. The profiler's own.
-  Gate* gate = nullptr;
+  // Gated, no block is popped without its bytes being counted: small requests miss, larger classes' stacks are
+  // watched at every step. The owner's, inside.
+  void set_gated(bool gated);
+  // Of a class above kTinyMax, inside: what a hit would do, where there is nothing else to do; else nullptr, false.
+  void* step_down(ClassIndex size_class);
+  bool step_up(ClassIndex size_class, void* block);
+  // What the profiler keeps for its thread; made once.
+  ProfiledThread* profiled = nullptr;
 
   // The cache list's own; see CacheList.
   ThreadCache* parked_next = nullptr;
@@ -206,7 +213,7 @@ class ThreadCache : public CacheFront {
     void* fenced_block = nullptr;  // what the fence stands in place of
     void** long_place = nullptr;   // a cell of its own, once the class has grown
     uint16_t fence = 0;            // entry that was replaced by NULL; 0: no fence
-    uint16_t tripwire = 0;         // entries below a wall that is not the capacity's; 0: none
+    uint16_t tripwire = 0;         // entries below a wall that is not the capacity's; 0: none, or at the bottom
     uint16_t capacity = 0;         // entries below the wall
     uint16_t low_water = 0;        // lowest depth met on a slow path since the last tick
     // sync: none, a statistic. Depth after the last slow path, for other threads to read.
@@ -275,6 +282,8 @@ class ThreadCache : public CacheFront {
     return state.bottom == state.long_place ? stack_layout(c).long_entries
                                               : short_entries(c);
   }
+  // Gated, and no class table stands before this class.
+  bool is_counted_here(ClassIndex c) const { return is_gated() && c.count() >= kTinyClasses; }
   void** short_place(ClassIndex c) { return short_places_ + stack_layout(c).short_place; }
   void watch(ClassIndex c, uint32_t half);
   void set_fence(ClassIndex c, uint32_t entry);
@@ -298,6 +307,10 @@ class ThreadCache : public CacheFront {
   void send_all();
   void keep_strays(Message* message, Slab** released);
 
+  // gate.cpp: a profiled thread's.
+  void watch_counted();
+  bool may_step(const ClassState& state, uint32_t entries);
+
   // tick.cpp: bounded deferred work.
   void tick(Milliseconds now);
 
@@ -312,6 +325,7 @@ class ThreadCache : public CacheFront {
   const void* newest_seen_ = nullptr;  // drain_stale_inbox()'s
   uint32_t slow_paths_left_ = 0;
   uint32_t attention_ = 0;  // close watches left until the next tick
+  uint32_t steps_left_ = 0;  // gated: until the next slow path
   Milliseconds last_tick_;
   uintptr_t owner_thread_ = 0;
   bool ticked_ = false;

@@ -1,7 +1,7 @@
 // hardened: blocks on their way back.
 #include "os/process.h"
 #include "config/config.h"
-#include "front/gate.h"
+#include "front/cache_front.h"
 #include "front/thread_cache.h"
 #include "large/huge.h"
 #include "heap/heap.h"

@@ -84,14 +84,17 @@ void* allocate_huge_uncounted(size_t size, size_t alignment, HugeBlocks::Content
   return huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, contents);
 }
 
+// A profiled thread's cache; nullptr for the others, and while it is inside.
+ThreadCache* gated_cache() { return t_front->is_gated() ? static_cast<ThreadCache*>(t_front) : nullptr; }
+
 // A profiled thread's block that counts is told to the profiler.
 void count_huge(void* block, size_t size) {
-  Gate* gate = gate_of(t_front);
-  if (gate == nullptr || block == nullptr || !gate->takes(size) || lifecycle::busy()) return;
+  ThreadCache* cache = gated_cache();
+  if (cache == nullptr || block == nullptr || !cache->takes(size) || lifecycle::busy()) return;
   {
-    const SlowPath slow(gate->cache);
-    gate->cache->count_slow_path();
-    profiler().sample_huge(gate, block, size);
+    const SlowPath slow(cache);
+    cache->count_slow_path();
+    profiler().sample_huge(cache, block, size);
   }
   after_allocation();
 }
@@ -161,26 +164,25 @@ void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
                                    : cache->allocate_aligned(c, alignment, zero);
 }
 
-// What the gate of a profiled thread let through; nullptr when it takes the slow path all the same.
-void* allocate_counted(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
+// A profiled thread's next sample; nullptr when it is not this one.
+void* allocate_sample(ThreadCache* cache, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
   // Between its fork handlers a thread holds the profiler's lock: the next allocation is the sample.
-  if (gate->takes(size) && !lifecycle::busy()) [[unlikely]] {
-    void* block;
-    {
-      // A thread whose every block is sampled passes no other slow path.
-      const SlowPath slow(gate->cache);
-      gate->cache->count_slow_path();
-      block = profiler().sample(gate, c, alignment, size, zero);
-    }
-    after_allocation();
-    if (block != nullptr) return block;
+  if (!cache->takes(size)) return nullptr;
+  if (lifecycle::busy()) return alignment == SlotCount(1) ? cache->pop(c) : nullptr;
+  void* block;
+  {
+    // A thread whose every block is sampled passes no other slow path.
+    const SlowPath slow(cache);
+    cache->count_slow_path();
+    block = profiler().sample(cache, c, alignment, size, zero);
   }
-  return alignment == SlotCount(1) ? gate->cache->pop(c) : nullptr;
+  after_allocation();
+  return block;
 }
 
 void* allocate_class(ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
-  if (Gate* gate = gate_of(t_front); gate != nullptr) [[unlikely]] {
-    if (void* block = allocate_counted(gate, c, alignment, size, zero); block != nullptr) return block;
+  if (ThreadCache* gated = gated_cache(); gated != nullptr) [[unlikely]] {
+    if (void* block = allocate_sample(gated, c, alignment, size, zero); block != nullptr) return block;
   }
   ThreadCache* cache = lifecycle::current_cache();
   if (cache == nullptr) {
@@ -273,13 +275,34 @@ void* try_allocate_unmarked(size_t size) {
   return try_allocate(size);
 }
 
-// What a profiled thread's cache has; nullptr for the others.
-[[gnu::always_inline]] inline void* pop_at_gate(size_t size) {
-  Gate* gate = gate_of(t_front);
-  return gate != nullptr && size <= kLargeMax ? gate->pop_counted(size) : nullptr;
+}  // namespace
+
+namespace {
+
+// As pop_counted(), for what lies above kTinyMax.
+void* pop_counted_above_tiny(size_t size) {
+  ThreadCache* cache = gated_cache();
+  if (cache == nullptr || size <= kTinyMax || size > kLargeMax || cache->would_take(size)) return nullptr;
+  const Inside inside(cache);
+  void* block = cache->step_down(mid_class_of(size));
+  if (block != nullptr) cache->takes(size);
+  return block;
 }
 
-[[gnu::noinline]] void* allocate_missed(size_t size) {
+// The same way back.
+bool push_counted(void* block) {
+  ThreadCache* cache = gated_cache();
+  if (cache == nullptr) return false;
+  const uint32_t size_class = cache->own_class_of(block);
+  if (size_class < kTinyClasses || size_class >= kClasses) return false;
+  const Inside inside(cache);
+  return cache->step_up(ClassIndex(size_class), block);
+}
+
+}  // namespace
+
+void* allocate_missed(size_t size) {
+  if (void* block = pop_counted_above_tiny(size); block != nullptr) return block;
   if (passes_through()) return os::libc_malloc(size);
   if (void* block = try_allocate_guarded(size, kMinAlignment); block != nullptr) return block;
   if (size > kLargeMax) return allocate_huge(size, 1);
@@ -287,9 +310,13 @@ void* try_allocate_unmarked(size_t size) {
   return allocate_class(class_of(size), SlotCount(1), size, &zero);
 }
 
-// `front`: the thread's own, behind its gate if it has one; a gate has no messages.
-[[gnu::noinline]] void deallocate_missed(CacheFront* front, void* block) {
-  if (block == nullptr || append_to_open_message(front, block)) return;
+void* allocate_slow(size_t size) {
+  if (void* block = pop_counted(size); block != nullptr) return block;
+  return allocate_missed(size);
+}
+
+void deallocate_slow(void* block) {
+  if (block == nullptr || push_counted(block) || append_to_open_message(t_front, block)) return;
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   // A huge block in SuperSlabs is INTERIOR throughout.
   if (tag == kInteriorTag && deallocate_huge(block)) return;
@@ -305,31 +332,11 @@ void* try_allocate_unmarked(size_t size) {
   report_misuse(Misuse::kForeignFree, block);
 }
 
-}  // namespace
-
-void* allocate_slow(size_t size) {
-  // First, because a profiled thread's every call comes here.
-  if (void* block = pop_at_gate(size); block != nullptr) return block;
-  return allocate_missed(size);
-}
-
-void deallocate_slow(void* block) {
-  CacheFront* front = t_front;
-  // As above.
-  if (Gate* gate = gate_of(front); gate != nullptr) [[unlikely]] {
-    front = gate->behind;
-    const uint32_t size_class = front->own_class_of(block);
-    if (size_class < kClasses && front->push(ClassIndex(size_class), block)) return;
-  }
-  deallocate_missed(front, block);
-}
-
 void* allocate_zeroed(size_t size, size_t slack) {
   void* block = try_allocate_unmarked(size);
   bool zero = false;
-  if (block == nullptr) {
-    block = pop_at_gate(size);
-  }
+  if (block == nullptr) block = pop_counted(size);
+  if (block == nullptr) block = pop_counted_above_tiny(size);
   if (block == nullptr) {
     if (passes_through()) return os::libc_calloc(1, size);
     block = try_allocate_guarded(size, kMinAlignment);
@@ -363,7 +370,8 @@ void* allocate_aligned(size_t alignment, size_t size) {
   ClassIndex c = class_of(round_up(size == 0 ? 1 : size, alignment));
   while (!is_large(c) && block_bytes(c).count() % alignment != 0) c += ClassIndex(1);
   if constexpr (!kHardened) {
-    if (void* block = t_front->pop(c); block != nullptr) return block;
+    // By the size, because a gate stands there.
+    if (void* block = try_allocate(block_bytes(c).count()); block != nullptr) return block;
   }
   return allocate_class(c, SlotCount(1), size, &zero);
 }

@@ -15,6 +15,8 @@
 namespace hakmem::heap {
 
 [[gnu::cold, gnu::noinline]] void* allocate_slow(size_t size);
+// The same after pop_counted(), which comes first because a profiled thread's every call goes there.
+[[gnu::cold, gnu::noinline]] void* allocate_missed(size_t size);
 [[gnu::cold, gnu::noinline]] void deallocate_slow(void* block);
 
 // nullptr when the fast path has nothing: then allocate_slow().
@@ -27,6 +29,11 @@ inline void* try_allocate_above_tiny(size_t size) {
 }
 inline void* try_allocate(size_t size) {
   return size <= kTinyMax ? try_allocate_tiny(size) : try_allocate_above_tiny(size);
+}
+
+// What would have been a hit, but for the gate of a profiled thread; nullptr for the others, and above kTinyMax.
+[[gnu::always_inline]] inline void* pop_counted(size_t size) {
+  return size <= kTinyMax ? t_front->pop_counted(size) : nullptr;
 }
 
 // False when the fast path cannot: then deallocate_slow().

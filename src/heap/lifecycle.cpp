@@ -138,6 +138,11 @@ void after_fork_in_parent() {
   g_forking.store(0, std::memory_order_relaxed);
 }
 
+void take_front(ThreadCache* cache) {
+  Inside inside;
+  inside.set_front(front_of(cache));
+}
+
 void after_fork_in_child() {
   const ForkHeld held = g_fork_held;
   if (!held.guarded) guarded_blocks().lock().reset_in_child();
@@ -167,7 +172,8 @@ void after_fork_in_child() {
     profile_if_wanted();
   }
   guarded_blocks().begin_in_child();
-  if (Gate* gate = gate_of(t_front); gate != nullptr) t_front = front_of(gate->cache);
+  // The parent's profile is not the child's.
+  if (is_cache(t_front)) take_front(static_cast<ThreadCache*>(t_front));
   g_forking.store(0, std::memory_order_relaxed);
 }
 
@@ -176,11 +182,6 @@ void make_hooks() {
   const bool made = pthread_key_create(&g_key, on_thread_exit) == 0;
   g_key_state.store(made ? KeyState::kMade : KeyState::kRefused, std::memory_order_release);
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
-
-void take_front(ThreadCache* cache) {
-  Inside inside;
-  inside.set_front(front_of(cache));
 }
 
 // In case nobody has allocated before; 101 is the first priority a program may use.
@@ -225,7 +226,6 @@ ThreadCache* current_cache() {
   CacheFront* front = t_front;
   if (in_fork()) [[unlikely]] return nullptr;
   if (is_cache(front)) [[likely]] return static_cast<ThreadCache*>(front);
-  if (Gate* gate = gate_of(front); gate != nullptr) return gate->cache;
   if (front == &kSampledFront) return static_cast<ThreadCache*>(pthread_getspecific(g_key));
   if (front != &kEmptyFront) return nullptr;
   seal_options();
@@ -235,8 +235,7 @@ ThreadCache* current_cache() {
 // Guarded blocks are drawn on slow paths, so a thread that takes part is given no other. Its cache is where its
 // exit handler finds it.
 CacheFront* front_of(ThreadCache* cache) {
-  CacheFront* front = profiler().front_for(cache);
-  if (front != cache || !guarded_blocks().on()) return front;
+  if (profiler().attend(cache) || !guarded_blocks().on()) return cache;
   const bool key_has_it = g_key_state.load(std::memory_order_acquire) == KeyState::kMade &&
                           pthread_getspecific(g_key) == cache;
   return key_has_it ? const_cast<CacheFront*>(&kSampledFront) : cache;

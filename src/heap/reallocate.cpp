@@ -60,11 +60,11 @@ void report_size_mismatch(const void* block, size_t size, size_t have) {
 // For a profiled thread this is an allocation, too: one that counts, or ends a sampled one, moves.
 bool resize_large(uint32_t tag, void* block, ClassIndex wanted, size_t size) {
   if (lifecycle::busy() || profiler().is_sampled(tag)) return false;
-  Gate* gate = gate_of(t_front);
-  if (gate != nullptr && gate->would_take(size)) return false;
+  CacheFront* gated = t_front->is_gated() ? t_front : nullptr;
+  if (gated != nullptr && gated->would_take(size)) return false;
   const Inside inside;
   const bool resized = pool().resize(registry().slot_of(reinterpret_cast<uintptr_t>(block)), wanted);
-  if (resized && gate != nullptr) gate->takes(size);
+  if (resized && gated != nullptr) gated->takes(size);
   return resized;
 }
 
@@ -88,7 +88,7 @@ void* resize_huge(void* block, size_t old_size, size_t size) {
   const bool is_busy = lifecycle::busy();
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
   if ((is_in_slots && is_busy) || profiler().lock().held_by_me()) return nullptr;
-  Gate* gate = gate_of(t_front);
+  ThreadCache* gated = t_front->is_gated() ? static_cast<ThreadCache*>(t_front) : nullptr;
   void* moved;
   {
     const Inside inside;
@@ -96,7 +96,7 @@ void* resize_huge(void* block, size_t old_size, size_t size) {
     // Before it moves: its old address may be another block's at once.
     if (profiler().has_huge()) profiler().freed(block);
     moved = huge_blocks().resize(block, Bytes(size), scavenger::watch());
-    if (moved != nullptr && gate != nullptr && gate->takes(size)) profiler().sample_huge(gate, moved, size);
+    if (moved != nullptr && gated != nullptr && gated->takes(size)) profiler().sample_huge(gated, moved, size);
   }
   if (!is_busy) scavenger::start_if_wanted();
   return moved;
@@ -165,6 +165,12 @@ size_t usable_size(void* block) {
 }
 
 void deallocate_sized_slow(void* block, size_t size, size_t alignment) {
+  // Of a size above kTinyMax, or by a profiled thread, whose table names no block's class.
+  if (size <= kLargeMax) {
+    CacheFront* front = t_front;
+    const ClassIndex c = class_of(size);
+    if (front->own_class_of(block) == c.count() && front->push(c, block)) return;
+  }
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
   if (tag != kUnusedTag && tag_owner(tag).count() <= kOwnerMax) {
     const size_t have = block_bytes(tag_class(tag)).count();

@@ -12,18 +12,16 @@
 
 namespace hakmem {
 
-namespace {
-
-struct ProfiledGate : Gate {
-  ProfiledGate(ThreadCache* behind_it, uint64_t seed) : Gate(behind_it, behind_it), random(seed) {}
+struct ProfiledThread {
+  explicit ProfiledThread(uint64_t seed) : random(seed) {}
 
   uint64_t random;
   uint64_t rate = 0;  // that the allowance was drawn with
   os::KnownFrames known = {};
 };
-static_assert(sizeof(ProfiledGate) <= MetaArena::kCellMax);
+static_assert(sizeof(ProfiledThread) <= MetaArena::kCellMax);
 
-ProfiledGate& profiled(Gate* gate) { return *static_cast<ProfiledGate*>(gate); }
+namespace {
 
 // Our own frames are nobody's call sites. A program linked with us has them in its own file, and then the
 // command tells them apart by their names.
@@ -97,21 +95,29 @@ void Profiler::stop() {
   samples.unmap();
 }
 
-CacheFront* Profiler::front_for(ThreadCache* cache) {
+bool Profiler::attend(ThreadCache* cache) {
   const uint64_t rate = rate_.load(std::memory_order_relaxed);
-  if (rate == 0) return cache;
-  if (cache->gate == nullptr) {
-    void* cell = meta_arena().allocate(Bytes(sizeof(ProfiledGate)));
-    if (cell == nullptr) return cache;
-    const uint64_t seed = os::now_microseconds() ^ uint64_t{cache->id().count()} << 40;
-    cache->gate = new (cell) ProfiledGate(cache, seed);
+  if (rate != 0 && cache->profiled == nullptr) {
+    // No room: this thread goes uncounted.
+    if (void* cell = meta_arena().allocate(Bytes(sizeof(ProfiledThread))); cell != nullptr) {
+      const uint64_t seed = os::now_microseconds() ^ uint64_t{cache->id().count()} << 40;
+      cache->profiled = new (cell) ProfiledThread(seed);
+    }
   }
-  ProfiledGate& gate = profiled(cache->gate);
-  if (gate.rate != rate) {
-    gate.rate = rate;
-    gate.allowance = next_gap(&gate.random, rate);
+  const bool is_profiled = rate != 0 && cache->profiled != nullptr;
+  if (is_profiled && (cache->profiled->rate != rate || !cache->is_gated())) {
+    cache->profiled->rate = rate;
+    cache->allowance = next_gap(&cache->profiled->random, rate);
   }
-  return &gate;
+  cache->set_gated(is_profiled);
+  return is_profiled;
+}
+
+bool Profiler::begin_sample(ThreadCache* cache) {
+  ProfiledThread& thread = *cache->profiled;
+  cache->allowance = next_gap(&thread.random, thread.rate);
+  const uint64_t now_rate = rate().count();
+  return now_rate != 0 && now_rate == thread.rate && !os::is_sandboxed() && make_file();
 }
 
 ThreadCache* Profiler::blocks_cache() {
@@ -135,24 +141,17 @@ uintptr_t Profiler::next_place(ThreadCache* cache, ClassIndex c) {
   return reinterpret_cast<uintptr_t>(next);
 }
 
-void* Profiler::sample(Gate* gate, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
-  const uint64_t now_rate = rate().count();
-  gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
-  if (now_rate == 0 || now_rate != profiled(gate).rate || os::is_sandboxed() || !make_file()) {
-    return nullptr;
-  }
-  ThreadCache* cache = blocks_cache();
-  if (cache == nullptr) return nullptr;
-  void* block = cache->borrow_block(c, zero, alignment);
-  if (block != nullptr) note(gate, {block, size, next_place(gate->cache, c), false});
+void* Profiler::sample(ThreadCache* cache, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
+  if (!begin_sample(cache)) return nullptr;
+  ThreadCache* lender = blocks_cache();
+  if (lender == nullptr) return nullptr;
+  void* block = lender->borrow_block(c, zero, alignment);
+  if (block != nullptr) note(cache, {block, size, next_place(cache, c), false});
   return block;
 }
 
-void Profiler::sample_huge(Gate* gate, void* block, size_t size) {
-  const uint64_t now_rate = rate().count();
-  gate->allowance = next_gap(&profiled(gate).random, profiled(gate).rate);
-  if (now_rate == 0 || now_rate != profiled(gate).rate || os::is_sandboxed() || !make_file()) return;
-  note(gate, {block, size, 0, true});
+void Profiler::sample_huge(ThreadCache* cache, void* block, size_t size) {
+  if (begin_sample(cache)) note(cache, {block, size, 0, true});
 }
 
 void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
@@ -171,10 +170,10 @@ void Profiler::add_modules(const uintptr_t* frames, uint32_t depth) {
   }
 }
 
-void Profiler::note(Gate* gate, const Sampled& sampled) {
+void Profiler::note(ThreadCache* cache, const Sampled& sampled) {
   uintptr_t frames[kProfileDepthMax + 8];
   const uint32_t walked = static_cast<uint32_t>(
-      os::walk_stack(&profiled(gate).known, frames, sizeof frames / sizeof *frames));
+      os::walk_stack(&cache->profiled->known, frames, sizeof frames / sizeof *frames));
   const uint32_t mine = own_frames(frames, walked);
   uint32_t depth = walked - mine;
   if (depth > kProfileDepthMax) depth = kProfileDepthMax;

@@ -1,17 +1,16 @@
 // profile/profiler.h: which call sites hold the heap, by samples.
 //
-// Responsibility  Start and stop; give a profiled thread its gate; note sampled blocks and their end.
-// Contract        Off, it costs no instruction in malloc and free. On, each thread passes its gate from its
+// Responsibility  Start and stop; gate the caches of profiled threads; note sampled blocks and their end.
+// Contract        Off, it costs no instruction in malloc and free. On, each thread's cache is gated from its
 //                 next tick on. Sampled small blocks come from a cache that no thread owns, so their free
 //                 misses whoever frees them, also when the profile has ended. Never in the hardened
 //                 flavour, under AT_SECURE, in seccomp mode, and where no file can be had. A child of
 //                 fork has no profile of its own until it is asked, or by HAKMEM_PROFILE. Lock rank kProfile;
 //                 nothing is taken under it, and no system call made.
 // Observable      The file (profile_format.h); rate_bytes().
-// Composable      front (gate, cache_list), profile_file, live_samples, os/unwind. Used by heap, observe.
+// Composable      front (thread_cache, cache_list), profile_file, live_samples, os/unwind. Used by heap, observe.
 #pragma once
 
-#include "front/gate.h"
 #include "front/thread_cache.h"
 #include "profile/live_samples.h"
 #include "profile/profile_file.h"
@@ -31,13 +30,13 @@ class Profiler {
   // 0 while it is off.
   Bytes rate() const { return Bytes(rate_.load(std::memory_order_relaxed)); }
 
-  // What the owner of this cache is to use as its front from now on.
-  CacheFront* front_for(ThreadCache* cache);
+  // Gates the caller's own cache, or lifts its gate; true when it is profiled from now on. The thread is inside.
+  bool attend(ThreadCache* cache);
 
   // A block that counts, of a class; nullptr when it has to come from elsewhere. The thread is inside.
-  void* sample(Gate* gate, ClassIndex size_class, SlotCount alignment, size_t size, bool* zero);
+  void* sample(ThreadCache* cache, ClassIndex size_class, SlotCount alignment, size_t size, bool* zero);
   // A block above the classes, got from elsewhere.
-  void sample_huge(Gate* gate, void* block, size_t size);
+  void sample_huge(ThreadCache* cache, void* block, size_t size);
 
   // relaxed: whoever frees a sampled block has it from a thread that saw the owner set.
   bool is_sampled(uint32_t tag) const {
@@ -64,7 +63,8 @@ class Profiler {
     bool is_huge;
   };
   static uintptr_t next_place(ThreadCache* cache, ClassIndex size_class);
-  void note(Gate* gate, const Sampled& sampled);
+  bool begin_sample(ThreadCache* cache);
+  void note(ThreadCache* cache, const Sampled& sampled);
   void add_modules(const uintptr_t* frames, uint32_t depth);
   ThreadCache* blocks_cache();
 

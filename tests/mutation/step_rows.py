@@ -128,9 +128,9 @@ MAIL = [
 ]
 
 PROFILES = [
-    step("sampled blocks bring no ticks", "heap/heap.cpp", "gate->cache->count_slow_path();\n      block =", "block =",
+    step("sampled blocks bring no ticks", "heap/heap.cpp", "cache->count_slow_path();\n    block =", "block =",
          PROFILE),
-    step("sampled huge blocks bring no ticks", "heap/heap.cpp", "gate->cache->count_slow_path();\n    profiler()",
+    step("sampled huge blocks bring no ticks", "heap/heap.cpp", "cache->count_slow_path();\n    profiler()",
          "profiler()", PROFILE),
     step("two threads make a profile's file", PROFILER, "if (making_.exchange(true, std::memory_order_acquire)) return false;",
          "making_.store(true, std::memory_order_relaxed);", SCHEDULE),

@@ -66,9 +66,37 @@ TEST(CacheFront, ANullEntryIsAMissAndChangesNothing) {
   EXPECT_EQ(stack.front.tops[3], top);
 }
 
+TEST(CacheFront, AGatedOnePushesAndPopsOnlyWhatIsCounted) {
+  OneStack stack(4);
+  CacheFront& front = stack.front;
+  const size_t bytes = block_bytes(OneStack::kClass).count();
+  int blocks[2];
+  EXPECT_FALSE(front.is_gated());
+  front.tiny_classes.fill(kClasses);
+  EXPECT_TRUE(front.is_gated());
+  for (int& block : blocks) ASSERT_TRUE(front.push(OneStack::kClass, &block));
+  for (size_t size = 0; size <= kTinyMax; ++size) EXPECT_EQ(front.pop(front.tiny_class_of(size)), nullptr);
+  EXPECT_FALSE(front.push(front.tiny_class_of(bytes), &blocks[0]));
+  front.allowance = static_cast<int64_t>(2 * bytes);
+  EXPECT_EQ(front.pop_counted(bytes), &blocks[1]);
+  EXPECT_EQ(front.allowance, static_cast<int64_t>(bytes));
+  // The sample lies in the next byte: this request is not for the stack, and not counted yet.
+  EXPECT_EQ(front.pop_counted(bytes), &blocks[0]);
+  EXPECT_EQ(front.pop_counted(1), nullptr);
+  EXPECT_EQ(front.allowance, 0);
+  EXPECT_FALSE(front.would_take(0));
+  EXPECT_TRUE(front.would_take(1));
+  EXPECT_TRUE(front.takes(1));
+  // Nor one that the stack has nothing for.
+  front.allowance = 1000;
+  EXPECT_EQ(front.pop_counted(bytes), nullptr);
+  EXPECT_EQ(front.allowance, 1000);
+}
+
 TEST(CacheFront, ConstantFrontsMissAndRefuseInEveryClass) {
   for (const CacheFront* constant : {&kEmptyFront, &kDepartedFront, &kBusyFront}) {
     EXPECT_TRUE(is_constant(constant));
+    EXPECT_FALSE(constant->is_gated());
     CacheFront* front = const_cast<CacheFront*>(constant);
     for (uint32_t c = 0; c < kClasses; ++c) {
       EXPECT_EQ(front->pop(ClassIndex(c)), nullptr);

@@ -144,6 +144,63 @@ TEST_F(ProfilerTest, SampledHugeBlocksAreSlowPaths) {
   }).join();
 }
 
+// With a rate above all that is asked for: what is left of the way to the first sample says what was counted.
+TEST_F(ProfilerTest, EachByteIsCountedWhereverItsBlockComesFrom) {
+  profiler().stop();
+  profiler().start(gib(1 << 20));
+  std::thread([] {
+    put(get(16));
+    ThreadCache* cache = lifecycle::current_cache();
+    ASSERT_NE(cache, nullptr);
+    ASSERT_TRUE(cache->is_gated());
+    uint64_t seed = 3;
+    std::vector<void*> held;
+    for (int i = 0; i < 60'000; ++i) {
+      const uint64_t draw = split_mix(&seed);
+      const size_t size = 1 + (draw >> 8) % (size_t{16} << (draw % 18));
+      // Nothing lies on a stack's top uncounted, large or small, whatever moved before.
+      ASSERT_EQ(heap::try_allocate(size), nullptr) << size;
+      const int64_t before = cache->allowance;
+      if (i % 7 == 0) {
+        held.push_back(heap::allocate_aligned(size_t{1} << (4 + draw % 15), size));
+      } else {
+        held.push_back(i % 5 == 0 ? heap::allocate_zeroed(size) : heap::allocate_slow(size));
+      }
+      ASSERT_EQ(before - cache->allowance, static_cast<int64_t>(size));
+      if (held.size() > 300) {
+        const size_t victim = split_mix(&seed) % held.size();
+        put(held[victim]);
+        held[victim] = held.back();
+        held.pop_back();
+      }
+      if (i % 1000 == 999) {
+        // Half of them come back by mail, onto the stacks of many classes at once; others' come instead.
+        std::thread([&held] {
+          for (size_t j = 150; j < held.size(); ++j) {
+            const size_t usable = heap::usable_size(held[j]);
+            put(held[j]);
+            held[j] = get(usable);
+          }
+        }).join();
+      }
+    }
+    for (void* block : held) put(block);
+  }).join();
+}
+
+TEST_F(ProfilerTest, SmallFreesOfAProfiledThreadHit) {
+  std::thread([] {
+    put(get(64));
+    ASSERT_TRUE(lifecycle::current_cache()->is_gated());
+    void* block = get(64);
+    // A sampled one does not, and one that meets a tick's fence.
+    int hits = 0;
+    for (int i = 0; i < 100; ++i, block = get(64)) hits += heap::try_deallocate(block) ? 1 : (put(block), 0);
+    put(block);
+    EXPECT_GT(hits, 80);
+  }).join();
+}
+
 TEST_F(ProfilerTest, OthersMayFreeAfterTheThreadHasLeft) {
   std::vector<void*> held[4];
   std::vector<std::thread> threads;
