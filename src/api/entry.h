@@ -19,14 +19,14 @@ inline void* or_enomem(void* block) {
   return block;
 }
 
-[[gnu::cold, gnu::noinline]] inline void* allocate_missed(size_t size) {
+[[gnu::cold, gnu::noinline]] inline void* allocate_slow(size_t size) {
   return or_enomem(heap::allocate_missed(size));
 }
 
 // A profiled thread's hit saves no register and makes no call.
-[[gnu::cold, gnu::noinline]] inline void* allocate_tiny_missed(size_t size) {
+[[gnu::cold, gnu::noinline]] inline void* allocate_tiny_slow(size_t size) {
   if (void* block = t_front->pop_counted(size); block != nullptr) return block;
-  return allocate_missed(size);
+  return allocate_slow(size);
 }
 
 // The hardened flavour's; what it does on its short ways needs no errno.
@@ -46,11 +46,11 @@ inline void* or_enomem(void* block) {
   if (size <= kTinyMax) {
     if (void* block = heap::try_allocate_tiny(size); block != nullptr) [[likely]]
       return block;
-    return allocate_tiny_missed(size);
+    return allocate_tiny_slow(size);
   }
   if (void* block = heap::try_allocate_above_tiny(size); block != nullptr) [[likely]]
     return block;
-  return allocate_missed(size);
+  return allocate_slow(size);
 }
 
 [[gnu::always_inline]] inline void deallocate(void* block, Origin origin = Origin::kMalloc) {

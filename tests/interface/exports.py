@@ -10,6 +10,7 @@ TLS_BYTES_MAX = 64
 FAMILY = """malloc free calloc realloc reallocarray aligned_alloc memalign posix_memalign valloc pvalloc
     malloc_usable_size free_sized free_aligned_sized cfree malloc_trim mallinfo mallinfo2 malloc_info
     malloc_stats mallopt""".split()
+SANDBOX = ["prctl"]  # to see a program enter one
 OPERATORS = """_Znwm _Znam _ZnwmRKSt9nothrow_t _ZnamRKSt9nothrow_t _ZnwmSt11align_val_t _ZnamSt11align_val_t
     _ZnwmSt11align_val_tRKSt9nothrow_t _ZnamSt11align_val_tRKSt9nothrow_t _ZdlPv _ZdaPv _ZdlPvm _ZdaPvm
     _ZdlPvRKSt9nothrow_t _ZdaPvRKSt9nothrow_t _ZdlPvSt11align_val_t _ZdaPvSt11align_val_t
@@ -39,7 +40,7 @@ def main():
     options = parser.parse_args()
     found = list(symbols(options.readelf, options.library))
     exported = {name for name, is_defined, _ in found if is_defined}
-    expected = {*FAMILY, *OPERATORS, *declared()}
+    expected = {*FAMILY, *SANDBOX, *OPERATORS, *declared()}
     findings = [f"lacks {name}" for name in sorted(expected - exported)]
     findings += [f"exports {name}" for name in sorted(exported - expected)]
     findings += [f"needs {name}, of C++" for name, is_defined, binding in found
