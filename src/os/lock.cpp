@@ -4,8 +4,9 @@ namespace hakmem::os {
 
 namespace {
 
-// How many locks of each rank this thread holds; only debug builds count.
-constinit thread_local uint16_t t_held[kLockRanks] = {};
+// How many locks of each rank this thread holds. Only debug builds count, and only they have it: what other builds
+// have of static TLS is the front's one word.
+[[maybe_unused]] constinit thread_local uint16_t t_held[kLockRanks] = {};
 
 constexpr int kSpins = 64;
 
@@ -69,11 +70,15 @@ void Lock::check_rank() const {
   CHECK(below == 0);
 }
 
-void Lock::remember_rank() const { ++t_held[static_cast<uint32_t>(rank_)]; }
+void Lock::remember_rank() const {
+  if constexpr (kDebug) ++t_held[static_cast<uint32_t>(rank_)];
+}
 
 void Lock::forget_rank() const {
-  uint16_t& held = t_held[static_cast<uint32_t>(rank_)];
-  if (held != 0) --held;
+  if constexpr (kDebug) {
+    uint16_t& held = t_held[static_cast<uint32_t>(rank_)];
+    if (held != 0) --held;
+  }
 }
 
 }  // namespace hakmem::os
