@@ -65,7 +65,9 @@ void CacheList::park(ThreadCache* cache) {
 // Under lock_. A sender that saw the cache parked may have told the list before the cache was on it, and
 // whoever drained the list since has not met it.
 void CacheList::note_left_mail(const ThreadCache& cache) {
-  if (cache.has_mail()) note_mail();
+  if (!cache.has_mail()) return;
+  stats_.atomics.add(1);
+  note_mail();
 }
 
 void CacheList::link_parked(ThreadCache* cache) {
@@ -140,9 +142,9 @@ void CacheList::drain_parked() {
 }
 
 void CacheList::drain_mail() {
-  // relaxed: a hint, set again by whoever finds mail it could not drain. A look first: no write for nothing.
+  // relaxed: a look first, so that there is no write for nothing.
   if (!mail_waits_.load(std::memory_order_relaxed)) return;
-  if (!mail_waits_.exchange(false, std::memory_order_relaxed)) return;
+  if (!mail_waits_.exchange(false, std::memory_order_acquire)) return;
   // One chain of what was adopted meanwhile, returned when no lock is held.
   Message* strays = nullptr;
   {
@@ -191,6 +193,7 @@ void CacheList::park_all_but(uintptr_t owner_thread) {
     cache.set_parked(true);
     link_parked(&cache);
   });
+  stats_.atomics.add(1);
   note_mail();
 }
 

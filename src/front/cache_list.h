@@ -58,7 +58,7 @@ class CacheList {
   void drain_parked();
   // Only the mail.
   void drain_mail();
-  void note_mail() { mail_waits_.store(true, std::memory_order_relaxed); }
+  void note_mail() { mail_waits_.exchange(true, std::memory_order_release); }
 
   // relaxed: a hint that saves the search.
   void note_adoptable(ClassIndex size_class, int32_t slabs) {
@@ -112,6 +112,8 @@ class CacheList {
   std::atomic<uint32_t> unretired_{0};
   CacheListStats stats_;
   bool orphans_ = false;  // in the child of fork, until somebody needs a parked cache
+  // sync: mail hint. As the deferred frees': only read-modify-writes change it, so who drains behind a sender's has
+  // acquired what that put into an inbox, and a sender's behind a drain's leaves true.
   std::atomic<bool> mail_waits_{false};
   std::atomic<int32_t> adoptable_[kClasses] = {};
 };

@@ -113,7 +113,9 @@ void ThreadCache::send(Message* message) {
       load.messages > kInboxMessagesMax || load.kibibytes > kInboxKibibytesMax || owner->parked();
   if (!crowded) return;
   return_strays(owner->drain_inbox(false));
-  if (owner->parked() && owner->inbox_.has_mail()) cache_list().note_mail();
+  if (!owner->parked() || !owner->inbox_.has_mail()) return;
+  stats_.parked_atomics.add(1);
+  cache_list().note_mail();
 }
 
 void ThreadCache::send_all() {

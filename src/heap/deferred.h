@@ -21,7 +21,7 @@ class DeferredFrees {
       // sync: deferred. release hands the block to whoever takes it with acquire.
       if (place.compare_exchange_strong(expected, block, std::memory_order_release,
                                         std::memory_order_relaxed)) {
-        waiting_.store(true, std::memory_order_release);
+        waiting_.exchange(true, std::memory_order_release);
         return true;
       }
     }
@@ -34,7 +34,7 @@ class DeferredFrees {
   // Calls free_block for each; what is put meanwhile waits for the next call.
   template <class FreeBlock>
   void take_all(FreeBlock free_block) {
-    waiting_.store(false, std::memory_order_relaxed);
+    waiting_.exchange(false, std::memory_order_acquire);
     for (std::atomic<void*>& place : places_) {
       if (void* block = place.exchange(nullptr, std::memory_order_acquire); block != nullptr) {
         free_block(block);
@@ -47,6 +47,9 @@ class DeferredFrees {
   static constexpr int kPlaces = 64;
 
   std::atomic<void*> places_[kPlaces] = {};
+  // sync: deferred hint. Only changed by read-modify-writes, whose order is total, and each of which passes on what
+  // those before it released. A take behind a put has acquired that block's place, and empties it; a put behind a
+  // take leaves true for the next. A plain store here could be overtaken by the looks at the places.
   std::atomic<bool> waiting_{false};
 };
 

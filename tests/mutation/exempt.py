@@ -31,6 +31,8 @@ COUNT = "only with `committed` relaxed as well could a walker see a reservation 
 LEAF = ("survives: what it orders are the zeroes of a memset, which gcc's instrumentation does not show to the scheduler, "
         "and an entry has its own pair")
 CACHES = "for_each() passes over an id whose entry it does not see yet, and the entry has its own pair"
+HINT = ("a hint that comes too early or goes too late is no race that happens-before would see, and x86's read-modify-writes "
+        "are whole fences; the text at the hint has the argument")
 MAKING = "what is made is handed over under lock_, or found through the table of caches, which has its own pair"
 
 EXEMPT = (
@@ -48,8 +50,9 @@ EXEMPT = (
     Exempt("superslab/superslab.h", "masks_[1] = 0;\n    masks_[2] = 0;", "the memory is zero already: only the contract needs it said"),
     Exempt("front/message.h", "const Message* peek() const { return head_.load(std::memory_order_acquire); }",
            "for walkers, whose stopping of the threads orders all of it"),
-    Exempt("heap/deferred.h", "waiting_.store(true, std::memory_order_release)",
-           "keeps the hint behind the block; x86 does so by itself, and happens-before is not about two stores of one thread"),
+    Exempt("heap/deferred.h", "waiting_.exchange(false, std::memory_order_acquire)", HINT),
+    Exempt("front/cache_list.h", "mail_waits_.exchange(true, std::memory_order_release)", HINT),
+    Exempt("front/cache_list.cpp", "mail_waits_.exchange(false, std::memory_order_acquire)", HINT),
     Exempt("heap/lifecycle.cpp", "if (g_options_sealed.load(std::memory_order_acquire)) return;", ONE_THREAD),
     Exempt("heap/lifecycle.cpp", "g_options_sealed.store(true, std::memory_order_release)", ONE_THREAD),
     Exempt("heap/lifecycle.cpp", "g_hooks_claimed.exchange(true, std::memory_order_acq_rel)", ONE_THREAD),

@@ -32,6 +32,7 @@ ORDERS = [
     relaxed("registry: entry read", REGISTRY, "kLeafEntries].load(std::memory_order_acquire)", SCHEDULE),
     relaxed("deferred: put", DEFERRED, "compare_exchange_strong(expected, block, std::memory_order_release", SCHEDULE),
     relaxed("deferred: taken", DEFERRED, "place.exchange(nullptr, std::memory_order_acquire)", SCHEDULE),
+    order("deferred: nobody is told", DEFERRED, "        waiting_.exchange(true, std::memory_order_release);\n", "", SCHEDULE),
     relaxed("frames: taken", GUARDED, "g_walking.exchange(true, std::memory_order_acquire)", SCHEDULE),
     relaxed("frames: given back", GUARDED, "g_walking.store(false, std::memory_order_release)", SCHEDULE),
     relaxed("page turn: taken", PAGE, "process, std::memory_order_acquire", SCHEDULE),
