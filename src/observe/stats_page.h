@@ -7,7 +7,8 @@
 //                 tick that found a MiB of slots or huge blocks in use. Written once a second, at most ten
 //                 times a second while somebody asks or the heap changes by more than a sixteenth, and never
 //                 for more than a hundredth of the time. A child of fork makes its own. What a
-//                 dead process leaves is taken away by the next that makes a page, or by `hakmem ps`. Of the page only the request word is ever read here.
+//                 dead process leaves is taken away by the next that makes a page, of whatever pid namespace, or by
+//                 `hakmem ps`. Of the page only the request word is ever read here.
 // Observable      The page; stats_page_path().
 // Composable      os/shared_page, page_figures, page_text. Called by after_tick(), so by the heap.
 #pragma once

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -77,13 +78,13 @@ bool may_write(Bytes size) {
          limit.rlim_cur >= size.count();
 }
 
-// Is there a process of this number in our own namespace? Signal 0 reaches nobody.
+// Signal 0 reaches nobody.
 bool is_gone(uint64_t pid) {
   return raw_syscall(SYS_kill, static_cast<long>(pid), 0) == -ESRCH;
 }
 
-// PID.NAMESPACE, or that and a suffix, of our namespace, whose process is gone.
-bool is_stale(const char* name, uint64_t ours) {
+// PID.NAMESPACE, or that and a suffix. False for other names.
+bool parse_name(const char* name, uint64_t* pid, uint64_t* space) {
   uint64_t numbers[2] = {};
   uint32_t part = 0;
   for (; *name != '\0'; ++name) {
@@ -97,31 +98,58 @@ bool is_stale(const char* name, uint64_t ours) {
       return false;
     }
   }
-  return part == 1 && ours != 0 && numbers[1] == ours && numbers[0] != 0 &&
-         numbers[0] <= INT32_MAX && is_gone(numbers[0]);
+  *pid = numbers[0];
+  *space = numbers[1];
+  return part == 1 && numbers[0] != 0 && numbers[0] <= INT32_MAX;
 }
 
-// One look, about 25 names, because stacks may be small: each new file takes away more than it adds.
+// The lock is the open file's, and a mapping holds that file open after the descriptor is closed. So it lasts as long
+// as anybody has the file mapped, and says so in every pid namespace: until the process ends or runs another program,
+// and a child of fork has unmapped what it inherited.
+bool lock_file(int file) { return raw_syscall(SYS_flock, file, LOCK_EX | LOCK_NB) == 0; }
+
+// Its lock is held until the name is gone, or whoever makes such a file now would think that it has one.
+void remove_unless_mapped(int folder, const char* name) {
+  const int file = open_at(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+  if (file < 0) return;
+  if (lock_file(file)) raw_syscall(SYS_unlinkat, folder, as_long(name), 0);
+  close_descriptor(file);
+}
+
+// All names, in looks of about 25, because stacks may be small. Of this pid namespace most processes live, and one
+// call says so. The bound is against a folder that somebody fills meanwhile.
 void remove_stale(int folder, uint64_t ours) {
+  constexpr uint32_t kLooksMax = 1024;
   alignas(dirent64) char entries[1024];
-  const long bytes = raw_syscall(SYS_getdents64, folder, as_long(entries), sizeof(entries));
-  for (long at = 0; at < bytes;) {
-    const dirent64* entry = reinterpret_cast<const dirent64*>(entries + at);
-    if (is_stale(entry->d_name, ours)) {
-      raw_syscall(SYS_unlinkat, folder, as_long(entry->d_name), 0);
+  for (uint32_t look = 0; look < kLooksMax; ++look) {
+    const long bytes = raw_syscall(SYS_getdents64, folder, as_long(entries), sizeof(entries));
+    if (bytes <= 0) return;
+    for (long at = 0; at < bytes;) {
+      const dirent64* entry = reinterpret_cast<const dirent64*>(entries + at);
+      at += entry->d_reclen;
+      uint64_t pid = 0;
+      uint64_t space = 0;
+      if (!parse_name(entry->d_name, &pid, &space)) continue;
+      if (space == ours && ours != 0 && !is_gone(pid)) continue;
+      remove_unless_mapped(folder, entry->d_name);
     }
-    at += entry->d_reclen;
   }
 }
 
-// Nobody else has our number, so a file of our name is from before an exec.
+// A new file of this name, locked; -1 when refused. Nobody else has our number, so a file of our name is from before
+// an exec. Who tidies up may have found the new one before it had its lock, and taken the name away: another turn.
 int make_file(int folder, const char* name) {
-  int file = open_at(folder, name, kFileFlags, 0600);
-  if (file == -EEXIST) {
+  for (int turn = 0; turn < 4; ++turn) {
+    const int file = open_at(folder, name, kFileFlags, 0600);
+    if (file < 0 && file != -EEXIST) return -1;
+    struct stat status {};
+    if (file >= 0 && lock_file(file) && raw_syscall(SYS_fstat, file, as_long(&status)) == 0 && status.st_nlink == 1) {
+      return file;
+    }
     raw_syscall(SYS_unlinkat, folder, as_long(name), 0);
-    file = open_at(folder, name, kFileFlags, 0600);
+    if (file >= 0) close_descriptor(file);
   }
-  return file;
+  return -1;
 }
 
 // nullptr when the file system is full, or the process hides itself from its own user.

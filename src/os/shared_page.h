@@ -5,7 +5,8 @@
 //                 no later write finds the file system full. The folder hakmem.UID is this user's and 0700,
 //                 the file 0600 and new (O_EXCL, no link is followed). No descriptor stays open. What is
 //                 refused is nullptr, never an error; no process that hides itself (not dumpable) gets one.
-//                 Making one takes away files of processes that are gone, as many as one look finds.
+//                 The file is locked (flock) for as long as somebody has it mapped, so that whoever finds it without
+//                 a lock may take it away, from any pid namespace. Making one takes away all of those.
 // Observable      The file: PID.NAMESPACE and a suffix, the pid as the process sees it and the inode of its pid namespace.
 // Composable      Raw system calls. Used by observe, profile.
 #pragma once

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The commands that look at processes: stat, ps, purge, verify, over real processes."""
 import argparse
+import fcntl
 import json
 import os
 import re
@@ -411,17 +412,19 @@ class PsTest(LiveTest):
         puppet.process.kill()
         puppet.process.wait()
         self.assertTrue(page.exists())
-        # Other namespaces' processes cannot be judged from here, and other names are not ours.
-        space = os.stat("/proc/self/ns/pid").st_ino
-        others = [FOLDER / f"{self.ended()}.{space + 1}", FOLDER / "notes"]
-        for other in others:
-            other.write_text("x")
-            self.addCleanup(other.unlink)
         living = self.puppet().show()
         page.write_text("x")  # the living one has taken it away already, when it made its own
-        self.assertEqual(self.hakmem.json("ps")["stale_removed"], 1)
-        self.assertFalse(page.exists())
-        self.assertTrue(living.page().exists() and all(other.exists() for other in others))
+        # Who lives in another namespace has a lock. Other names are not ours.
+        space = os.stat("/proc/self/ns/pid").st_ino
+        left, locked, notes = (FOLDER / name for name in (f"{self.ended()}.{space + 1}", f"1.{space + 1}", "notes"))
+        for other in (left, locked, notes):
+            other.write_text("x")
+            self.addCleanup(other.unlink, missing_ok=True)
+        with open(locked) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self.assertGreaterEqual(self.hakmem.json("ps")["stale_removed"], 2)
+        self.assertFalse(page.exists() or left.exists())
+        self.assertTrue(living.page().exists() and locked.exists() and notes.exists())
 
 
 class PurgeTest(LiveTest):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The stats page of a process: when there is one, whose it is, what becomes of it."""
 import argparse
+import fcntl
 import os
 import shutil
 import stat
@@ -52,6 +53,42 @@ class PageTest(unittest.TestCase):
         page = puppet.page()
         self.assertEqual(puppet.end(), 0)
         self.assertTrue(page.exists())  # no destructor of the library ever runs
+        self.puppet().show()
+        self.assertFalse(page.exists())
+
+    def test_names_of_the_living_hide_nothing(self):
+        """Of hundreds, on whichever side of them a directory lists the one that nobody holds."""
+        self.puppet().show()  # there is a folder
+        space = os.stat("/proc/self/ns/pid").st_ino
+        held, stale = [], FOLDER / f"4000000.{space + 1}"
+        for number in range(400):
+            if number == 200:
+                stale.write_text("x")
+            path = FOLDER / f"{number + 1}.{space + 1}"
+            self.addCleanup(path.unlink, missing_ok=True)
+            held.append(open(path, "w"))
+            fcntl.flock(held[-1], fcntl.LOCK_EX)
+        self.puppet().show()
+        self.assertFalse(stale.exists())
+        self.assertTrue(all(Path(file.name).exists() for file in held))
+        for file in held:
+            file.close()
+        self.puppet().show()
+        self.assertFalse(any(Path(file.name).exists() for file in held))
+
+    def test_files_of_another_pid_namespace(self):
+        """As of a container that shares its /dev/shm: who lives keeps the file, who is gone does not."""
+        own = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        if shutil.which("unshare") is None or subprocess.run([*own, "true"], capture_output=True).returncode:
+            self.skipTest("no pid namespace is to be had")
+        other = Puppet(ARGUMENTS.library, prefix=own)
+        self.addCleanup(other.__exit__)
+        other.show()
+        page = Path(other.tell("out = next(l.split()[5] for l in open('/proc/self/maps') if '/dev/shm/hakmem.' in l)"))
+        self.puppet().show()
+        self.assertEqual(Command(ARGUMENTS.command)("ps").returncode, 0)
+        self.assertTrue(page.exists())
+        other.end()
         self.puppet().show()
         self.assertFalse(page.exists())
 

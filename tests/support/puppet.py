@@ -40,9 +40,9 @@ for line in sys.stdin:
 
 
 class Puppet:
-    def __init__(self, library, python=PYTHON, **environment):
+    def __init__(self, library, python=PYTHON, prefix=(), **environment):
         self.process = subprocess.Popen(
-            [python, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [*prefix, python, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={"PATH": os.environ["PATH"], "PYTHONMALLOC": "malloc", "LD_PRELOAD": str(library)} | environment)
         self.pid = self.process.pid
 

@@ -1,14 +1,13 @@
 // hakmem ps, hakmem purge: which processes use hakmem; give back what they can.
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <signal.h>
-#include <sys/stat.h>
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "commands.h"
 #include "failure.h"
@@ -47,52 +46,35 @@ std::optional<Row> look_at(int pid, const std::vector<Mapping>& mappings) {
   return row;
 }
 
-// PID.NAMESPACE, as the library names its files.
-bool parse_name(const std::string& name, int* pid, std::uint64_t* space) {
+// PID.NAMESPACE, as the library names its pages.
+bool is_name_of_page(const std::string& name) {
+  const auto is_number = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+  };
   const std::size_t dot = name.find('.');
-  if (dot == std::string::npos) return false;
-  const char* end = name.data() + name.size();
-  const auto first = std::from_chars(name.data(), name.data() + dot, *pid);
-  const auto second = std::from_chars(name.data() + dot + 1, end, *space);
-  return first.ec == std::errc() && first.ptr == name.data() + dot && second.ec == std::errc() && second.ptr == end;
+  return dot != std::string::npos && is_number(std::string_view(name).substr(0, dot)) &&
+         is_number(std::string_view(name).substr(dot + 1));
 }
 
-std::uint64_t own_pid_namespace() {
-  struct stat status {};
-  return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+// The library's files have a lock for as long as somebody has them mapped (os/shared_page.h). It is held here until
+// the name is gone, so that a process that is just making the file sees that it has to make another.
+bool remove_unless_mapped(const fs::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool removed = ::flock(file, LOCK_EX | LOCK_NB) == 0 && ::unlink(path.c_str()) == 0;
+  ::close(file);
+  return removed;
 }
 
-// Does the process map this very file? Also true when that cannot be told.
-bool is_in_use(int pid, const fs::path& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return true;
-  if (kill(pid, 0) != 0 && errno == ESRCH) return false;
-  try {
-    const std::optional<PageFile> page = find_page(read_mappings(pid, Detail::kAddresses));
-    return page && page->device == status.st_dev && page->inode == status.st_ino;
-  } catch (const Failure& failure) {
-    return failure.code() != kExitTargetMissing;
-  }
-}
-
-// Pages of processes that are gone, or run another program by now. A file that is being made has no mapping
-// yet: only what has been there for a while is taken.
+// Pages of processes that are gone, or run another program by now, of every pid namespace.
 std::size_t remove_stale() {
-  constexpr auto kGrace = std::chrono::seconds(5);
-  const std::uint64_t ours = own_pid_namespace();
   std::size_t removed = 0;
   std::error_code error;
   for (const fs::directory_entry& folder : fs::directory_iterator("/dev/shm", error)) {
     if (folder.path().filename().string().rfind("hakmem.", 0) != 0 || folder.is_symlink(error)) continue;
     std::error_code refused;
     for (const fs::directory_entry& file : fs::directory_iterator(folder.path(), refused)) {
-      int pid = 0;
-      std::uint64_t space = 0;
-      if (!parse_name(file.path().filename(), &pid, &space) || space != ours || ours == 0) continue;
-      const auto age = fs::file_time_type::clock::now() - file.last_write_time(refused);
-      if (is_in_use(pid, file.path())) continue;
-      if (kill(pid, 0) == 0 && age < kGrace) continue;
-      if (fs::remove(file.path(), refused)) ++removed;
+      if (is_name_of_page(file.path().filename()) && remove_unless_mapped(file.path())) ++removed;
     }
   }
   return removed;
