@@ -17,11 +17,12 @@ namespace {
 using hakmem::Bytes;
 using hakmem::HeapSnapshot;
 
-// glibc's fields, filled with what they mean to a reader: arena and hblkhd add up to what was taken
-// from the system, uordblks is what the program holds, fordblks what is free.
+// glibc's fields, filled with what they mean to a reader. Of blocks up to 2 MiB: arena is what was taken from the
+// system, uordblks what the program holds, fordblks what is free. Huge blocks are glibc's mapped ones: hblkhd, which
+// has freed ones that are retained, too, and is no part of the others.
 struct mallinfo2 info_from(const HeapSnapshot& heap) {
   struct mallinfo2 info {};
-  const size_t slots = (heap.pool.active_slots + heap.pool.empty_slots) << hakmem::kSlotShift;
+  const size_t slots = (heap.pool.stats.active_slots + heap.pool.stats.empty_slots) << hakmem::kSlotShift;
   const size_t small_live = (heap.live - heap.huge.live).count();
   info.arena = slots;
   info.ordblks = 0;
@@ -30,7 +31,7 @@ struct mallinfo2 info_from(const HeapSnapshot& heap) {
   info.hblkhd = (heap.huge.live + heap.huge.retained).count();
   info.uordblks = small_live;
   info.fordblks = slots > small_live ? slots - small_live : 0;
-  info.keepcost = (Bytes(heap.pool.empty_slots << hakmem::kSlotShift) + heap.huge.retained).count();
+  info.keepcost = (Bytes(heap.pool.stats.empty_slots << hakmem::kSlotShift) + heap.huge.retained).count();
   return info;
 }
 
@@ -63,7 +64,7 @@ void print_counters(FILE* out) {
   write_line("hakmem: in use bytes   = ", heap.live.count());
   write_line("hakmem: cached bytes   = ", heap.cached.count());
   write_line("hakmem: free in slabs  = ", heap.free_in_slabs.count());
-  write_line("hakmem: empty bytes    = ", heap.pool.empty_slots << hakmem::kSlotShift);
+  write_line("hakmem: empty bytes    = ", heap.pool.stats.empty_slots << hakmem::kSlotShift);
   write_line("hakmem: metadata bytes = ", heap.meta.in_use.count());
   write_line("hakmem: huge blocks    = ", heap.huge.blocks);
   write_line("hakmem: thread caches  = ", heap.caches);
@@ -106,7 +107,8 @@ HAK_EXPORT struct mallinfo mallinfo(void) noexcept {
 // The padding that glibc would leave at the top has no meaning here.
 HAK_EXPORT int malloc_trim(size_t) noexcept { return hakmem::heap::trim() ? 1 : 0; }
 
-// glibc's shape, so that its readers can read it: one heap, one <size> for each class in use.
+// glibc's shape, so that its readers can read it: one heap, one <size> for each class in use. No box keeps a maximum,
+// so `system type="max"`, which readers expect, is the current size again.
 HAK_EXPORT int malloc_info(int options, FILE* out) noexcept {
   if (options != 0) {
     errno = EINVAL;

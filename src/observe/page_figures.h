@@ -1,18 +1,18 @@
 // observe/page_figures.h: the figures that the stats page shows.
 //
-// Responsibility  Ask every box for what it counts.
+// Responsibility  The snapshot's sums, and what every box counts beside them.
 // Contract        Cheap: what it costs grows with the number of caches, and with that of partly free slabs up
-//                 to 8 192 a cache; beyond that free blocks are estimated. Takes one cache's lock at a time,
-//                 and the pool's. The slots add up: small_live + cached + free + tail +
+//                 to 8 192 a cache; beyond that free blocks are estimated. Takes the snapshot's locks. The slots add up: small_live + cached + free + tail +
 //                 huge_in_slots == active_slots * 64 KiB, but for what moves meanwhile.
 // Observable      PageTotals, PageClass.
-// Composable      Everything below. Used by stats_page, tests.
+// Composable      snapshot, and everything below. Used by stats_page, tests.
 #pragma once
 
 #include <cstdint>
 
 #include "os/latency.h"
 #include "config/size_class.h"
+#include "observe/snapshot.h"
 
 namespace hakmem {
 
@@ -41,6 +41,7 @@ struct PageFigures {
   PageTotals totals;
   PageClass classes[kClasses];
   PageLatencies latencies;
+  HeapSnapshot heap;  // what they are made of; not shown as such
 };
 
 // All but what the page says of itself.

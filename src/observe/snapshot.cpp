@@ -1,67 +1,77 @@
 #include "observe/snapshot.h"
 
+#include "superslab/slab_pages.h"
 #include "front/cache_list.h"
+#include "front/thread_cache.h"
 #include "heap/inside.h"
 #include "heap/lifecycle.h"
-#include "observe/standstill.h"
 
 namespace hakmem {
 
 Bytes HeapSnapshot::footprint() const {
-  const Bytes slots{(pool.active_slots + pool.empty_slots) << kSlotShift};
+  const Bytes slots{(pool.stats.active_slots + pool.stats.empty_slots) << kSlotShift};
   return slots - purged_in_slabs + (huge.live - huge.in_slots) + huge.retained + meta.in_use;
 }
 
 namespace {
 
-// Slabs are told by their tags: a tag is set after the record is complete, and taken off under the
-// owner's lock.
-void add_slabs(HeapSnapshot* out, const SuperSlab& super) {
-  for (uint32_t slot = 0; slot < kSlotsPerSuperSlab; ++slot) {
-    const uintptr_t base = super.base() + (size_t{slot} << kSlotShift);
-    const uint32_t tag = registry().tag_of_acquire(base);
-    if (tag == kUnusedTag || tag_owner(tag) == kInteriorOwner) continue;
-    const ClassIndex c = tag_class(tag);
-    ClassSnapshot& sum = out->classes[c.count()];
-    const Slab& slab = super.slabs[slot];
-    if (is_large(c)) {
-      ++sum.slabs;
-      ++sum.blocks;
-      continue;
-    }
-    if (slab.head_distance != 0) continue;
-    ++sum.slabs;
-    sum.blocks += slab.blocks;
-    sum.free_blocks += slab.free_count;
-    out->purged_in_slabs += purged_bytes(slab);
+// Under the cache's lock: a slab with a free block is on its owner's list.
+void add_slabs(HeapSnapshot* out, uint32_t size_class, const SlabList& slabs, uint32_t* looks) {
+  uint64_t free_blocks = 0;
+  uint64_t purged = 0;
+  uint32_t seen = 0;
+  for (const Slab* slab = slabs.first(); slab != nullptr && *looks != 0; slab = slab->next) {
+    free_blocks += slab->free_count;
+    purged += purged_bytes(*slab).count();
+    ++seen;
+    --*looks;
   }
+  if (seen == 0) return;
+  out->classes[size_class].free_blocks += free_blocks * slabs.count() / seen;
+  out->purged_in_slabs += Bytes(purged * slabs.count() / seen);
+}
+
+void add_caches(HeapSnapshot* out, uint32_t looks_each) {
+  cache_list().for_each([out, looks_each](ThreadCache& cache) {
+    os::LockGuard guard(cache.lock());
+    uint32_t looks = looks_each;
+    for (uint32_t i = 0; i < kClasses; ++i) {
+      add_slabs(out, i, cache.slabs_with_free_blocks(ClassIndex(i)), &looks);
+      out->classes[i].cached_blocks += cache.blocks_on_stack(ClassIndex(i));
+    }
+  });
+  out->caches = cache_list().count();
+  out->parked_caches = cache_list().parked();
 }
 
 }  // namespace
+
+void add_up_heap(HeapSnapshot* out, uint32_t looks) {
+  *out = HeapSnapshot{};
+  // Slabs first: one that comes meanwhile has free blocks without blocks, which is cut off below.
+  pool().overview(&out->pool);
+  add_caches(out, looks);
+  out->committed = registry().committed();
+  out->huge = huge_blocks().stats();
+  out->meta = meta_arena().stats();
+  out->live = out->huge.live;
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    ClassSnapshot& row = out->classes[i];
+    const uint64_t blocks = out->blocks(i);
+    const size_t size = class_info(ClassIndex(i)).block_bytes;
+    if (row.free_blocks > blocks) row.free_blocks = blocks;
+    if (row.cached_blocks > blocks - row.free_blocks) row.cached_blocks = blocks - row.free_blocks;
+    out->free_in_slabs += Bytes(row.free_blocks * size);
+    out->cached += Bytes(row.cached_blocks * size);
+    out->live += Bytes((blocks - row.free_blocks - row.cached_blocks) * size);
+  }
+}
 
 void take_snapshot(HeapSnapshot* out) {
   *out = HeapSnapshot{};
   if (lifecycle::busy()) return;
   const Inside inside;
-  {
-    const Standstill standstill;
-    cache_list().for_each([out](ThreadCache& cache) { out->cached += cache.cached_bytes(); });
-    registry().for_each_superslab([out](const SuperSlab& super) { add_slabs(out, super); });
-    out->caches = cache_list().count();
-    out->parked_caches = cache_list().parked();
-  }
-  out->committed = registry().committed();
-  out->pool = pool().stats();
-  out->huge = huge_blocks().stats();
-  out->meta = meta_arena().stats();
-  Bytes blocks;
-  for (uint32_t i = 0; i < kClasses; ++i) {
-    const size_t size = class_info(ClassIndex(i)).block_bytes;
-    blocks += Bytes(out->classes[i].blocks * size);
-    out->free_in_slabs += Bytes(out->classes[i].free_blocks * size);
-  }
-  const Bytes away = out->free_in_slabs + out->cached;
-  out->live = (blocks > away ? blocks - away : Bytes(0)) + out->huge.live;
+  add_up_heap(out, UINT32_MAX);
 }
 
 }  // namespace hakmem

@@ -4,7 +4,7 @@
 // Contract        Taken as fork takes them: list, holes (so no block is claimed for a purge), then caches
 //                 by id. Only stacks still move.
 // Observable      Nothing.
-// Composable      cache_list, scavenger. Used by snapshot and invariants.
+// Composable      cache_list, scavenger. Used by invariants.
 #pragma once
 
 #include "front/cache_list.h"

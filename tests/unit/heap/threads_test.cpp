@@ -213,7 +213,7 @@ TEST_F(ThreadsTest, TrimAndSnapshotsInTheStorm) {
     auto snapshot = std::make_unique<HeapSnapshot>();
     for (uint32_t turn = 0; running != 0; ++turn) {
       take_snapshot(snapshot.get());
-      const PoolStats& stats = snapshot->pool;
+      const PoolStats& stats = snapshot->pool.stats;
       EXPECT_EQ((stats.unused_slots + stats.active_slots + stats.empty_slots) % kSlotsPerSuperSlab,
                 0U);
       if (turn % 8 == 0) hak_trim();
