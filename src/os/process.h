@@ -34,7 +34,8 @@ Milliseconds now_coarse();
 // For deadlines of less than a clock tick.
 uint64_t now_microseconds();
 
-// Best effort: a closed stderr is ignored.
+// Best effort: what cannot be written is lost, as where stderr is closed. A pipe that nobody reads any more sends
+// SIGPIPE, as with any write: a program that does not ignore it ends.
 void write_stderr(const char* text, size_t length);
 
 // Writes to any descriptor; false when not everything could be written.
