@@ -25,14 +25,23 @@ HAK_API void* hak_calloc(size_t count, size_t size);
 HAK_API void* hak_realloc(void* block, size_t size);
 HAK_API void hak_free(void* block);
 
-/* size: what the block was asked for with. A wrong size is counted and reported once. */
-HAK_API void hak_free_sized(void* block, size_t size);
-
 /* alignment: a power of two, up to any size; else NULL with errno EINVAL. */
 HAK_API void* hak_aligned_alloc(size_t alignment, size_t size);
 
+/* As C23's free_sized and free_aligned_sized. hak_free_sized: a block of hak_malloc, hak_calloc (size: the
+ * product) or hak_realloc, with the size last asked for. hak_free_aligned_sized: one of hak_aligned_alloc, with
+ * its two arguments. A size that does not fit the block is counted and reported once, and the block is freed;
+ * the hardened flavour ends the program. */
+HAK_API void hak_free_sized(void* block, size_t size);
+HAK_API void hak_free_aligned_sized(void* block, size_t alignment, size_t size);
+
 /* Bytes that may be used behind the block; 0 for NULL. */
 HAK_API size_t hak_usable_size(const void* block);
+
+/* What hak_malloc(size) would round up to, so that a program may ask for all of it at once; never less than
+ * size, and itself a good size. 0: nobody gets that much. Of a block that was asked for with less, use what
+ * hak_usable_size() says: it is less where blocks are guarded. The hardened flavour says size. */
+HAK_API size_t hak_good_size(size_t size);
 
 /* Gives back what can be given back, of all threads but for what live threads have cached.
  * Returns 1 when pages went back to the system. */
@@ -41,10 +50,18 @@ HAK_API int hak_trim(void);
 /* Empties the calling thread's cache: for a thread that is going to sleep for long. */
 HAK_API void hak_thread_idle(void);
 
-/* Walks the whole heap and checks its equations; other threads must not allocate meanwhile, or only
- * what locks protect is checked. Returns NULL when all is well, else the first violation as text
- * (valid until the next call). */
+/* Walks the heap and checks its equations. NULL when all is well, else the first violation as text (valid until
+ * the next call); NULL, too, in a signal handler that interrupted the allocator.
+ *
+ * hak_check: while other threads run, and only what locks protect: that bitmaps, counts and owners of partly free
+ * slabs agree.
+ *
+ * hak_check_stopped: all of it, also the states and tags of every slot, large slabs, pages given back, blocks that
+ * are cached or on their way, and what the pool counts. Only while no other thread of the process is inside the
+ * allocator or comes into it, and after what the others did there: they have been joined, say, or wait for this one.
+ * hakmem's own thread is waited for. It maps 1/128 of the heap for the time being. */
 HAK_API const char* hak_check(void);
+HAK_API const char* hak_check_stopped(void);
 
 /* One number that the library counts. `name` says what, and never changes its meaning: a later version
  * may have more counters, and drops a name rather than use it otherwise. So look for a name, not for a

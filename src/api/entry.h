@@ -110,4 +110,10 @@ inline size_t usable_size(void* block) {
   return heap::usable_size(block);
 }
 
+// What the hardened flavour adds is for its checks.
+inline size_t good_size(size_t size) {
+  const size_t good = heap::good_size(size);
+  return kHardened && good != 0 ? size : good;
+}
+
 }  // namespace hakmem::api

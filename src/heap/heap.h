@@ -56,6 +56,9 @@ void* reallocate(void* block, size_t size);
 // Bytes the program may use behind `block`; 0 for nullptr.
 size_t usable_size(void* block);
 
+// Bytes that a block of `size` would have; 0 when nobody gets that much.
+size_t good_size(size_t size);
+
 // As try_deallocate(), where the caller knows the size: a wrong one takes the slow path.
 inline bool try_deallocate_sized(void* block, size_t size) {
   if (size > kTinyMax) [[unlikely]] return false;

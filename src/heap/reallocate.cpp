@@ -1,6 +1,7 @@
 // heap: blocks that change their size, and questions about it.
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/text.h"
 #include "os/libc_malloc.h"
 #include "os/process.h"
@@ -57,6 +58,14 @@ void report_size_mismatch(const void* block, size_t size, size_t have) {
   os::write_stderr(line.data(), line.size());
 }
 
+// Whether a block that was asked for so has `have` bytes now.
+bool may_have(size_t have, size_t size, size_t alignment) {
+  if (size > have) return false;
+  // An alignment may have asked for more, and realloc keeps a block of which half is used.
+  const size_t kept = have > kLargeMax ? have / 2 : have / 2 + 1;
+  return alignment > kMinAlignment || size >= kept || good_size(size) == have;
+}
+
 // For a profiled thread this is an allocation, too: one that counts, or ends a sampled one, moves.
 bool resize_large(uint32_t tag, void* block, ClassIndex wanted, size_t size) {
   if (lifecycle::busy() || profiler().is_sampled(tag)) return false;
@@ -83,6 +92,12 @@ size_t guarded_size(const void* block) {
 
 // A mapping of its own has no tag, slots of a huge block have nobody's.
 bool may_be_huge(uint32_t tag) { return tag == kUnusedTag || tag == kInteriorTag; }
+
+// What a block of a slab, or a huge one, has; 0 of others, and of a huge one that cannot be asked for now.
+size_t ours_has(uint32_t tag, const void* block) {
+  if (tag != kUnusedTag && tag_owner(tag).count() <= kOwnerMax) return block_bytes(tag_class(tag)).count();
+  return block != nullptr && may_be_huge(tag) ? huge_size(block) : 0;
+}
 
 void* resize_huge(void* block, size_t old_size, size_t size) {
   const bool is_busy = lifecycle::busy();
@@ -164,6 +179,14 @@ size_t usable_size(void* block) {
   return (word & ~size_t{7}) - (mapped ? 2 : 1) * sizeof(size_t);
 }
 
+size_t good_size(size_t size) {
+  const size_t page = os::page_size().count();
+  if (size > PTRDIFF_MAX - page) return 0;
+  if (size > kLargeMax) return round_up(size, page);
+  // What libc makes of it is libc's to say.
+  return lifecycle::passes_through() ? size : block_bytes(class_of(size)).count();
+}
+
 void deallocate_sized_slow(void* block, size_t size, size_t alignment) {
   // Of a size above kTinyMax, or by a profiled thread, whose table names no block's class.
   if (size <= kLargeMax) {
@@ -172,12 +195,8 @@ void deallocate_sized_slow(void* block, size_t size, size_t alignment) {
     if (front->own_class_of(block) == c.count() && front->push(c, block)) return;
   }
   const uint32_t tag = registry().tag_of(reinterpret_cast<uintptr_t>(block));
-  if (tag != kUnusedTag && tag_owner(tag).count() <= kOwnerMax) {
-    const size_t have = block_bytes(tag_class(tag)).count();
-    // An alignment may have asked for a larger class, and realloc may have kept one.
-    const bool fits = size <= have && (alignment > kMinAlignment || size > have / 2 ||
-                                       class_of(size) == tag_class(tag));
-    if (!fits) report_size_mismatch(block, size, have);
+  if (const size_t have = ours_has(tag, block); have != 0 && !may_have(have, size, alignment)) {
+    report_size_mismatch(block, size, have);
   }
   deallocate_any(block);
 }

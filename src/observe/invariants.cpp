@@ -142,7 +142,8 @@ class Walker {
         before = slab;
       }
     }
-    if (!stopped_) return;
+    // What a vanished thread left behind in the child of fork may be half written until it is settled.
+    if (!stopped_ || cache.is_orphan()) return;
     cache.visit_cached(this, [](void* self, const void* block, OwnerId home,
                                 ThreadCache::CachedWhere where) {
       static_cast<Walker*>(self)->check_cached(block, home, where);

@@ -72,6 +72,7 @@ static void counts(void) {
 static void statistics(void) { malloc_stats(); }
 static void check(void) {
   if (hak_check != NULL) (void)hak_check();
+  if (hak_check_stopped != NULL) (void)hak_check_stopped();
 }
 static void wrong_size(void) {
   if (free_sized != NULL && !is_hardened()) free_sized(malloc(1000), 1);
@@ -157,7 +158,7 @@ int main(void) {
   expect_little("malloc_trim", trim, base);
   expect_little("mallinfo", counts, base);
   expect_little("malloc_stats", statistics, base);
-  expect_little("hak_check", check, base);
+  expect_little("hak_check and hak_check_stopped", check, base);
   expect_little("a sized free with a wrong size", wrong_size, base);
   return finish();
 }

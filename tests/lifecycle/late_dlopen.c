@@ -51,7 +51,7 @@ static int scene_plain(void) {
   late_realloc = (void* (*)(void*, size_t))dlsym(library, "hak_realloc");
   late_free = (void (*)(void*))dlsym(library, "hak_free");
   late_usable_size = (size_t (*)(const void*))dlsym(library, "hak_usable_size");
-  late_check = (const char* (*)(void))dlsym(library, "hak_check");
+  late_check = (const char* (*)(void))dlsym(library, "hak_check_stopped");
   REQUIRE(late_malloc != NULL && late_realloc != NULL && late_free != NULL);
   EXPECT(!is_of_hakmem((void*)&malloc));
   EXPECT(is_of_hakmem((void*)late_malloc));

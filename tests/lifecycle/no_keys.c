@@ -37,7 +37,7 @@ static int scene_plain(void) {
   REQUIRE(library != NULL);
   late_malloc = (void* (*)(size_t))dlsym(library, "hak_malloc");
   late_free = (void (*)(void*))dlsym(library, "hak_free");
-  late_check = (const char* (*)(void))dlsym(library, "hak_check");
+  late_check = (const char* (*)(void))dlsym(library, "hak_check_stopped");
   REQUIRE(late_malloc != NULL && late_free != NULL && late_check != NULL);
   const long threads = how_many(500);
   size_t quarter = 0;

@@ -43,6 +43,5 @@ int main(void) {
   while (resident_bytes() > before + 3 * MIB) sched_yield();
   sem_post(&let_go);
   pthread_join(owner, NULL);
-  EXPECT_SOUND_HEAP();
   return finish();
 }

@@ -17,9 +17,11 @@ int main(void) {
   }
   hak_free_sized(zeroed, 10000);
   hak_free(hak_aligned_alloc(4096, 100));
+  hak_free_aligned_sized(hak_aligned_alloc(4096, 100), 4096, 100);
+  if (hak_good_size(100) < 100) return 6;
   hak_free(NULL);
   (void)hak_trim();
   hak_thread_idle();
   if (hak_version()[0] == '\0') return 4;
-  return hak_check() == NULL ? 0 : 5;
+  return hak_check() == NULL && hak_check_stopped() == NULL ? 0 : 5;
 }

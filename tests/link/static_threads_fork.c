@@ -40,7 +40,7 @@ static int child(void) {
   for (size_t i = 0; i < 500; ++i) free(malloc(i * 20));
   if (pthread_create(&thread, NULL, once, NULL) != 0) return 2;
   pthread_join(thread, NULL);
-  return hak_check() == NULL ? 0 : 3;
+  return hak_check_stopped() == NULL ? 0 : 3;
 }
 
 static void check_info(void) {
@@ -69,6 +69,6 @@ int main(void) {
   for (int i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
   check_info();
   expect(malloc_usable_size(hak_malloc(100)) == hak_usable_size(hak_malloc(100)), "one heap");
-  expect(hak_check() == NULL, "hak_check");
+  expect(hak_check() == NULL && hak_check_stopped() == NULL, "hak_check");
   return failures != 0;
 }

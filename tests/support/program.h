@@ -2,8 +2,8 @@
 //
 // A program first proves whose malloc it has, then makes its checks. It exits 0, or 1 after a line
 // for each check that failed, or 77 when the machine does not let it test. It may start itself
-// again (run_self) where a process has to be limited, broken or killed. TEST_ANY_MALLOC=1
-// lets it run on another malloc, to see that the test itself is right.
+// again (run_self) where a process has to be limited, broken or killed. finish(), its last line, has the whole
+// heap checked. TEST_ANY_MALLOC=1 lets it run on another malloc, to see that the test itself is right.
 //
 // A program that says how_many(n) does its fault n times in the tests and TEST_COUNT times in `make soak`,
 // where TEST_SECONDS is the time it has.
@@ -45,6 +45,7 @@ void free_sized(void* block, size_t size) __attribute__((weak));
 void cfree(void* block) __attribute__((weak));
 void free_aligned_sized(void* block, size_t alignment, size_t size) __attribute__((weak));
 const char* hak_check(void) __attribute__((weak));
+const char* hak_check_stopped(void) __attribute__((weak));
 #ifdef __cplusplus
 }
 #endif
@@ -81,7 +82,20 @@ static inline void say_failure(const char* file, int line, const char* text) {
     }                                                         \
   } while (0)
 
-static inline int finish(void) { return program_failures == 0 ? 0 : 1; }
+// All of the heap's equations hold. No other thread of this process may be inside the allocator.
+static inline void expect_sound_heap(const char* file, int line) {
+  const char* violation = hak_check_stopped == NULL ? NULL : hak_check_stopped();
+  if (violation == NULL) return;
+  __sync_fetch_and_add(&program_failures, 1);
+  say_failure(file, line, violation);
+}
+#define EXPECT_SOUND_HEAP() expect_sound_heap(__FILE__, __LINE__)
+
+// The end of each program, and of each child of its own: its exit status. Threads have ended, or wait.
+static inline int finish(void) {
+  EXPECT_SOUND_HEAP();
+  return program_failures == 0 ? 0 : 1;
+}
 
 static inline int any_malloc_will_do(void) { return getenv("TEST_ANY_MALLOC") != NULL; }
 
@@ -118,15 +132,6 @@ static inline void begin(unsigned seconds) {
   REQUIRE(is_of_hakmem((void*)&malloc));
   REQUIRE(is_of_hakmem((void*)&free));
 }
-
-// The heap's equations hold, as far as they can be checked while threads run.
-static inline void expect_sound_heap(const char* file, int line) {
-  const char* violation = hak_check == NULL ? NULL : hak_check();
-  if (violation == NULL) return;
-  __sync_fetch_and_add(&program_failures, 1);
-  say_failure(file, line, violation);
-}
-#define EXPECT_SOUND_HEAP() expect_sound_heap(__FILE__, __LINE__)
 
 static inline size_t resident_bytes(void) {
   char text[128];

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "os/process.h"
 #include "pool/shared_pool.h"
 #include "large/huge.h"
 
@@ -153,7 +154,55 @@ TEST(Heap, AWrongSizeIsCountedAndTheBlockFreed) {
   hak_free_sized(hak_malloc(100), 4000);
   hak_free_sized(hak_malloc(100), 10);
   EXPECT_EQ(heap::sized_mismatches(), before + 2);
-  EXPECT_EQ(hak_check(), nullptr);
+  EXPECT_EQ(hak_check_stopped(), nullptr);
+}
+
+TEST(Heap, AWrongSizeOfAHugeBlockIsCountedToo) {
+  if (kHardened) GTEST_SKIP() << "the hardened flavour ends the program";
+  const size_t page = os::page_size().count();
+  const uint64_t before = heap::sized_mismatches();
+  for (const size_t size : {kLargeMax + 1, size_t{3} << 20, (size_t{5} << 20) - 1}) {
+    hak_free_sized(hak_malloc(size), size);
+    hak_free_sized(hak_calloc(1, size), size);
+    hak_free_sized(hak_realloc(hak_malloc(4 * size), size), size);
+  }
+  // The smallest that a realloc leaves where it is.
+  const size_t half = (kLargeMax + page) / 2;
+  hak_free_sized(hak_realloc(hak_malloc(kLargeMax + page), half), half);
+  EXPECT_EQ(heap::sized_mismatches(), before);
+  for (const size_t wrong : {size_t{0}, size_t{100}, size_t{2} << 20, (size_t{5} << 20) + 1, SIZE_MAX}) {
+    hak_free_sized(hak_malloc(size_t{5} << 20), wrong);
+    EXPECT_EQ(huge_blocks().stats().blocks, 0U);
+  }
+  EXPECT_EQ(heap::sized_mismatches(), before + 5);
+}
+
+TEST(Heap, AnAlignedBlockIsFreedWithBothItsArguments) {
+  const uint64_t before = heap::sized_mismatches();
+  for (size_t alignment = 1; alignment <= size_t{8} << 20; alignment *= 2) {
+    for (const size_t size : {size_t{1}, size_t{16}, size_t{1000}, size_t{100'000}, size_t{3} << 20}) {
+      hak_free_aligned_sized(hak_aligned_alloc(alignment, size), alignment, size);
+    }
+  }
+  hak_free_aligned_sized(nullptr, 64, 16);
+  EXPECT_EQ(heap::sized_mismatches(), before);
+  if (kHardened) return;
+  hak_free_aligned_sized(hak_aligned_alloc(64, 64), 64, 4096);
+  hak_free_aligned_sized(hak_aligned_alloc(4096, size_t{3} << 20), 4096, size_t{4} << 20);
+  EXPECT_EQ(heap::sized_mismatches(), before + 2);
+}
+
+TEST(Heap, AGoodSizeIsWhatABlockOfItHas) {
+  for (size_t size = 0; size < size_t{9} << 20; size += size / 9 + 1) {
+    const size_t good = hak_good_size(size);
+    void* block = hak_malloc(size);
+    ASSERT_EQ(good, hak_usable_size(block)) << size;
+    hak_free(block);
+    ASSERT_GE(good, size);
+    ASSERT_EQ(hak_good_size(good), good) << size;
+  }
+  EXPECT_EQ(hak_good_size(PTRDIFF_MAX), 0U);
+  EXPECT_EQ(hak_good_size(SIZE_MAX), 0U);
 }
 
 TEST(Heap, TrimGivesEverythingBack) {

@@ -269,10 +269,12 @@ TEST_F(ThreadsTest, ForkInTheStorm) {
     ASSERT_GE(child, 0);
     if (child == 0) {
       static Slots own;
+      // The vanished threads' caches are orphans until somebody needs a parked one.
+      const char* violation = round % 2 == 0 ? hak_check_stopped() : nullptr;
       exchange(own, round + 1, 2000);
       empty(own);
-      hak_trim();  // the vanished threads' caches are settled now
-      const char* violation = hak_check();
+      hak_trim();
+      if (violation == nullptr) violation = hak_check_stopped();
       if (violation != nullptr) fprintf(stderr, "child %u: %s\n", round, violation);
       _exit(g_damaged != 0 ? 2 : (violation != nullptr ? 3 : 0));
     }

@@ -10,6 +10,8 @@
 #include "front/cache_list.h"
 #include "front/thread_cache.h"
 
+#include "hakmem/hakmem.h"
+
 #include "unit/support.h"
 
 namespace hakmem {
@@ -265,6 +267,8 @@ TEST_F(Damage, WithThreadsRunningStacksAreNotLookedAt) {
   void* entry = top()[-1];
   top()[-1] = top()[-2];
   EXPECT_EQ(verdict(Threads::kRunning), "");
+  EXPECT_EQ(hak_check(), nullptr);
+  EXPECT_STREQ(hak_check_stopped(), at("a block cached twice", address_of(top()[-2])).c_str());
   top()[-1] = entry;
 }
 
