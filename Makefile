@@ -26,6 +26,18 @@ build: ## build both libraries, libhakmem.a and the hakmem command into build/re
 	@[[ -f $(BUILD)/build.ninja ]] || cmake --preset release >&2
 	@cmake --build $(BUILD) --target libhakmem.so libhakmem-hardened.so hakmem_static hakmem_cli >&2
 
+# It builds nothing, so that root need not be who builds.
+PREFIX ?= /usr/local
+.PHONY: install uninstall
+install: ## install what `make build` made below PREFIX (/usr/local), for packagers below DESTDIR/PREFIX
+	@[[ -x $(BUILD)/hakmem ]] || { echo "make install: $(BUILD) has no hakmem command: make build makes it" >&2; exit 1; }
+	@cmake --install $(BUILD) --prefix "$(PREFIX)" >&2
+	@[[ -n "$(DESTDIR)" ]] || echo "Programs linked with libhakmem.so find it once root has run ldconfig; where that does not look into $(PREFIX)/lib, by LD_LIBRARY_PATH."
+
+uninstall: ## remove the files that the last `make install` made, with the same DESTDIR
+	@[[ -f $(BUILD)/install_manifest.txt ]] || { echo "make uninstall: nothing was installed from $(BUILD)" >&2; exit 1; }
+	@while IFS= read -r file || [[ -n "$$file" ]]; do rm -f -- "$(DESTDIR)$$file"; done < $(BUILD)/install_manifest.txt
+
 test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 	@scripts/test
 

@@ -1,7 +1,8 @@
 # Three sets of options: for all of our code, for the code inside the library, for the library's link.
 
 add_library(hakmem_warnings INTERFACE)
-target_compile_options(hakmem_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+target_compile_options(hakmem_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow
+                                                 $<$<BOOL:${HAKMEM_WERROR}>:-Werror>)
 
 add_library(hakmem_boxes_options INTERFACE)
 target_compile_options(

@@ -1,13 +1,15 @@
-# `cmake --install build/release`: the libraries, the command, the header, and how to find them.
+# `cmake --install build/release`: the libraries, the header, how to find them, and the command where it is built.
 
 include(CMakePackageConfigHelpers)
 set(hakmem_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hakmem)
 
 install(TARGETS hakmem hakmem-hardened EXPORT hakmem-targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS hakmem_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES ${PROJECT_BINARY_DIR}/libhakmem.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/hakmem DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY ${PROJECT_BINARY_DIR}/manual/ DESTINATION ${CMAKE_INSTALL_DATAROOTDIR} OPTIONAL)
+if(TARGET hakmem_cli)
+  install(TARGETS hakmem_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/manual/ DESTINATION ${CMAKE_INSTALL_DATAROOTDIR} OPTIONAL)
+endif()
 install(FILES tools/gdb/hakmem_gdb.py DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/hakmem)
 install(EXPORT hakmem-targets NAMESPACE hakmem:: DESTINATION ${hakmem_package_dir})
 

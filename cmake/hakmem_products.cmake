@@ -4,12 +4,19 @@ function(hakmem_add_shared name)
   add_library(${name} SHARED ${ARGN})
   add_library(hakmem::${name} ALIAS ${name})
   set_target_properties(
-    ${name} PROPERTIES LINKER_LANGUAGE C # libc only, no libstdc++
+    ${name} PROPERTIES VERSION ${PROJECT_VERSION}
+                       SOVERSION 0 # changes when programs would have to be linked anew
+                       LINKER_LANGUAGE C # libc only, no libstdc++
                        LINK_DEPENDS ${PROJECT_SOURCE_DIR}/src/api/exports.map
                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
   target_link_libraries(${name} PRIVATE hakmem_link_options)
   target_include_directories(${name} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  # A program that names no symbol of ours takes its malloc from us all the same, also where --as-needed is in force, as
+  # it is by default in some distributions. hakmem::<name> is this target, here and where it is installed.
+  target_link_options(
+    ${name} INTERFACE
+    "SHELL:-Wl,--push-state,--no-as-needed \"$<TARGET_LINKER_FILE:hakmem::${name}>\" -Wl,--pop-state")
 endfunction()
 
 hakmem_add_shared(hakmem $<TARGET_OBJECTS:hakmem_boxes> $<TARGET_OBJECTS:hakmem_os>
@@ -47,9 +54,15 @@ add_custom_command(
   COMMENT "Merging libhakmem.a"
   COMMAND_EXPAND_LISTS VERBATIM)
 add_custom_target(hakmem_static ALL DEPENDS ${hakmem_archive})
+# Of a file from another target make knows no rule: that target comes first.
+add_dependencies(hakmem_static hakmem_boxes hakmem_os hakmem_api_libc hakmem_api_static hakmem_api_new)
+
+# An archive's member comes along only when it is asked for: if nothing but libc asks, libc's own malloc is nearer.
+set(hakmem_pulls_malloc -Wl,-u,malloc)
 
 add_library(hakmem::static STATIC IMPORTED GLOBAL)
 set_target_properties(
   hakmem::static PROPERTIES IMPORTED_LOCATION ${hakmem_archive}
+                            INTERFACE_LINK_OPTIONS ${hakmem_pulls_malloc}
                             INTERFACE_INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/include)
 add_dependencies(hakmem::static hakmem_static)

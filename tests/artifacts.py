@@ -41,7 +41,7 @@ def check_shared(tools, library, allowed):
     needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
     if not needed <= {"libc.so.6"} | LOADERS:
         yield f"{library.name} needs {sorted(needed)}, not libc alone"
-    if re.findall(r"\(SONAME\).*\[(.*)\]", dynamic) != ["libhakmem.so"]:
+    if re.findall(r"\(SONAME\).*\[(.*)\]", dynamic) != [f"{library.name}.0"]:
         yield f"{library.name} has another SONAME"
     for flag in ("BIND_NOW|NOW", "NODELETE"):
         if not re.search(rf"\bFLAGS.*\b(?:{flag})\b", dynamic):
@@ -80,6 +80,7 @@ def main():
     tools = parser.parse_args()
     allowed = read_map()
     findings = [*check_shared(tools, tools.build / "libhakmem.so", allowed),
+                *check_shared(tools, tools.build / "libhakmem-hardened.so", allowed),
                 *check_archive(tools, tools.build / "libhakmem.a", allowed),
                 *check_static_program(tools, tools.build / "tests" / "link_static_c"),
                 *check_static_program(tools, tools.build / "tests" / "link_static_cxx")]

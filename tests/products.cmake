@@ -82,6 +82,16 @@ endforeach()
 
 hakmem_add_test(artifacts link ${Python3_EXECUTABLE} ${hakmem_tests}/artifacts.py
                 --build ${PROJECT_BINARY_DIR})
+# What is installed, and programs that are linked with it in each way that README.md names.
+if(HAKMEM_RELEASE_TESTS)
+  hakmem_add_test(installed link ${Python3_EXECUTABLE} ${hakmem_tests}/link/installed_test.py
+                  --build ${PROJECT_BINARY_DIR} --version ${PROJECT_VERSION} --compiler ${CMAKE_C_COMPILER})
+endif()
+if(HAKMEM_RELEASE_TESTS AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT HAKMEM_PGO)
+  hakmem_add_test(library_alone link ${Python3_EXECUTABLE} ${hakmem_tests}/link/library_alone_test.py
+                  --command $<TARGET_FILE:hakmem_cli> --compiler ${CMAKE_C_COMPILER} --cxx-compiler ${CMAKE_CXX_COMPILER})
+  set_tests_properties(library_alone PROPERTIES TIMEOUT 600)
+endif()
 hakmem_add_test(cli cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/cli_test.py
                 --command $<TARGET_FILE:hakmem_cli> --version ${PROJECT_VERSION}
                 --compiler ${CMAKE_C_COMPILER})
@@ -105,7 +115,7 @@ hakmem_add_test(blame cli ${Python3_EXECUTABLE} ${hakmem_tests}/observe/blame_te
                 --pin $<TARGET_FILE:pinning>)
 hakmem_add_test(live cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/live_test.py
                 --library $<TARGET_FILE:hakmem> --command $<TARGET_FILE:hakmem_cli>
-                --compiler ${CMAKE_C_COMPILER})
+                --compiler ${CMAKE_C_COMPILER} --documentation ${PROJECT_SOURCE_DIR}/docs/OBSERVE.md)
 # Once: they take a minute together.
 if(HAKMEM_RELEASE_TESTS)
   hakmem_add_test(doctor cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/doctor_test.py
@@ -147,7 +157,7 @@ hakmem_add_test(bench_compare cli ${Python3_EXECUTABLE} ${hakmem_tests}/cli/benc
                 --command $<TARGET_FILE:hakmem_cli> --library $<TARGET_FILE:hakmem>)
 
 # The programs of bench/, in small: that they run and say what they should, not how fast they are.
-if(EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
+if(HAKMEM_BUILD_BENCH)
   hakmem_add_test(bench_workloads bench ${Python3_EXECUTABLE}
                   ${hakmem_tests}/bench/workloads_test.py --bench ${PROJECT_BINARY_DIR}/bench
                   --library $<TARGET_FILE:hakmem> --ceiling $<TARGET_FILE:hakmem_benchfast>)
@@ -188,7 +198,7 @@ if(HAKMEM_RELEASE_TESTS)
                     --build-and-test ${PROJECT_SOURCE_DIR} ${folder}
                     --build-generator ${CMAKE_GENERATOR} --build-target libhakmem.so
                     --build-options -DCMAKE_C_COMPILER=${HAKMEM_CLANG} -DCMAKE_CXX_COMPILER=${HAKMEM_CLANGXX}
-                                    -DBUILD_TESTING=OFF
+                                    -DHAKMEM_BUILD_TOOLS=OFF
                     --test-command ${hot_path} --library ${folder}/libhakmem.so)
   endif()
 endif()

@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of this header. Two digits each for minor and patch: version 1.2.3 is 10203. */
+#define HAK_VERSION_MAJOR 0
+#define HAK_VERSION_MINOR 1
+#define HAK_VERSION_PATCH 0
+#define HAK_VERSION (HAK_VERSION_MAJOR * 10000 + HAK_VERSION_MINOR * 100 + HAK_VERSION_PATCH)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -77,7 +83,7 @@ struct hak_counter {
  * allocates nothing; other threads go on meanwhile, so the values are not of one moment. */
 HAK_API size_t hak_counters(struct hak_counter* counters, size_t capacity);
 
-/* "0.1.0" */
+/* "0.1.0", of the library that is loaded; HAK_VERSION is what the program was compiled with. */
 HAK_API const char* hak_version(void);
 
 #ifdef __cplusplus

@@ -497,7 +497,7 @@ class VerifyTest(LiveTest):
             self.verdict("--pid", plain.pid, code=FINDING, reason="not loaded")
             plain.communicate(b"\n")
         answer = self.hakmem.json("verify", "--pid", puppet.pid)
-        self.assertEqual((answer["hakmem"], Path(answer["malloc"]).name), (True, "libhakmem.so"))
+        self.assertEqual((answer["hakmem"], answer["malloc"]), (True, os.path.realpath(ARGUMENTS.library)))
 
     def test_nothing_to_judge(self):
         self.refusal(self.hakmem("verify", "no/such"), MISSING, "No such file")
@@ -531,6 +531,18 @@ class ExplainTest(LiveTest):
         self.assertEqual((options["decay"]["value"], options["decay"]["source"]), ("250 ms", "HAKMEM_DECAY=250ms"))
         self.assertEqual([other["setting"] for other in answer["others"]], ["MALLOC_ARENA_MAX=2"])
         self.refusal(self.hakmem("explain", os.getpid()), MISSING, "does not use hakmem")
+
+    def documented(self, command):
+        """What docs/OBSERVE.md shows as the output of a command."""
+        lines = Path(ARGUMENTS.documentation).read_text().splitlines()
+        begin = lines.index(f"    $ hakmem {command}") + 1
+        return "".join(f"{line[4:]}\n" for line in lines[begin:lines.index("", begin)])
+
+    def test_the_documentation_shows_all_of_it(self):
+        puppet = self.puppet(HAKMEM_DECAY="250ms", HAKMEM_DECOY="1", MALLOC_ARENA_MAX="2").show()
+        self.assertEqual(self.hakmem("explain", puppet.pid).stdout, self.documented("explain 4121"))
+        setting = "MALLOC_CONF=dirty_decay_ms:5000,narenas:4"
+        self.assertEqual(self.hakmem("explain", "--from", setting).stdout, self.documented(f"explain --from '{setting}'"))
 
     def test_translation(self):
         for text, expected in (("MALLOC_CONF=dirty_decay_ms:5000,narenas:4,confirm_conf:true",
@@ -637,7 +649,7 @@ class TopTest(LiveTest):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    for name in ("--command", "--library"):
+    for name in ("--command", "--library", "--documentation"):
         parser.add_argument(name, required=True)
     parser.add_argument("--compiler", default="cc")
     ARGUMENTS, rest = parser.parse_known_args()
