@@ -110,7 +110,6 @@ class HugeBlocks {
   void make_way(size_t size, size_t block);
   void shrink_unwatched();
   Bytes heap() const;
-  size_t unwatched_bound() const;
 
   os::Lock lock_{os::LockRank::kHuge};
   // sync: none. Whoever takes it looks for itself.

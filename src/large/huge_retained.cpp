@@ -17,9 +17,6 @@ namespace {
 
 // Of one munmap while something decays.
 constexpr size_t kDecayStep = size_t{4} << 20;
-// Where only ticks give back, the process may fall asleep on this much, or on twice what its heap has.
-constexpr size_t kUnwatchedMin = size_t{64} << 20;
-constexpr size_t kUnwatchedShare = 2;
 // More than the clock may be left alone with.
 constexpr Bytes kNotice = mib(5);
 // Of the process's limit on memory.
@@ -79,12 +76,6 @@ void HugeBlocks::note_demand(Bytes size) {
 Bytes HugeBlocks::heap() const { return registry().committed() + Bytes(table_.live()); }
 
 // Under lock_.
-size_t HugeBlocks::unwatched_bound() const {
-  const size_t share = heap().count() * kUnwatchedShare;
-  return share < kUnwatchedMin ? kUnwatchedMin : share;
-}
-
-// Under lock_.
 bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   // A retained block could be read and written after its free.
   if constexpr (kHardened) return false;
@@ -95,11 +86,13 @@ bool HugeBlocks::retain(uintptr_t address, size_t size, Watch watch) {
   bound_.note_live(Bytes(table_.live() + size), now, Milliseconds(config().decay_ms));
   const Bytes kept(retained_.bytes() + size);
   if (watch == Watch::kTicks) {
-    if (kept > bound_.unwatched(heap())) {
-      bound_.note_unmapped(Bytes(size), now, Milliseconds(config().decay_ms));
+    const Bytes most = bound_.unwatched(heap());
+    if (kept > most) {
+      // Where it is all it can be, there is nothing to learn.
+      const bool can_be_more = most < RetainBound::unwatched_most(heap());
+      if (can_be_more) bound_.note_unmapped(Bytes(size), now, Milliseconds(config().decay_ms));
       return false;
     }
-    if (kept.count() > unwatched_bound()) return false;
   }
   if (kept > bound_.beside(Bytes(table_.live()))) return false;
   // What is spare is so beside all that is mapped now. The heap may grow fast before it looks at the limit again.
@@ -152,7 +145,7 @@ void HugeBlocks::make_way(size_t size, size_t block) {
 
 // The heap has become smaller, and may fall asleep.
 void HugeBlocks::shrink_unwatched() {
-  unmap_beyond([&] { return unwatched_bound(); }, SIZE_MAX);
+  unmap_beyond([&] { return RetainBound::unwatched_most(heap()).count(); }, SIZE_MAX);
 }
 
 Bytes HugeBlocks::purge_all() {

@@ -2,12 +2,13 @@
 //
 // Responsibility  Remember how much was live lately, and learn from what was unmapped and then missed.
 // Contract        What is live and what is retained are together at most half as much again as the most that was live
-//                 within the last one to three decay times, or a block or two more than what is live. Where nobody watches the clock, what is retained is also at most a sixteenth of the heap, or
-//                 a block or two; and some times as much more as was mapped afresh within a decay time of being
-//                 unmapped, until it lay unused for one. So a program that frees a huge block once
-//                 gives it back, and one that goes on freeing and taking them does without the system.
+//                 within the last one to three decay times, or a block or two more than what is live. Where nobody
+//                 watches the clock, what is retained is also at most a sixteenth of the heap, or a block or two; and
+//                 some times as much more as was mapped afresh within a decay time of being unmapped, until it lay
+//                 unused for one; but never more than the process may fall asleep on. So a program that frees a huge
+//                 block once gives it back, and one that goes on freeing and taking them does without the system.
 //                 Not locked: the huge blocks' lock.
-// Observable      beside(), unwatched().
+// Observable      beside(), unwatched(), unwatched_most().
 // Composable      base. Used by huge.
 #pragma once
 
@@ -26,9 +27,18 @@ class RetainBound {
     return Bytes(total < live.count() + kMin ? kMin : total - live.count());
   }
 
+  // Where only ticks give back, and the process may fall asleep first: what a free may leave.
   Bytes unwatched(Bytes heap) const {
     const size_t share = heap.count() / kShare;
-    return Bytes((share < kMin ? kMin : share) + learned_);
+    const Bytes learned((share < kMin ? kMin : share) + learned_);
+    const Bytes most = unwatched_most(heap);
+    return learned < most ? learned : most;
+  }
+
+  // However much was missed; so what was retained beside a larger heap goes down to this.
+  static Bytes unwatched_most(Bytes heap) {
+    const size_t most = heap.count() * kMostShare;
+    return Bytes(most < kMostMin ? kMostMin : most);
   }
 
   void note_live(Bytes live, Milliseconds now, Milliseconds decay_time) {
@@ -66,6 +76,9 @@ class RetainBound {
   // Retained pages are the peak of a small process.
   static constexpr size_t kMin = size_t{5} << 20;
   static constexpr size_t kShare = 16;
+  // The process may fall asleep on this much, or on twice what its heap has.
+  static constexpr size_t kMostMin = size_t{64} << 20;
+  static constexpr size_t kMostShare = 2;
   // Each lesson costs the page faults of what was missed.
   static constexpr size_t kBoldness = 16;
 

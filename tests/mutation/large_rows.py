@@ -26,8 +26,12 @@ HUGE_STEPS = [
 
 RETAINED_EDGES = [
     edge("everything is retained", RETAINED, "if (kept > bound_.beside(Bytes(table_.live()))) return false;", "", LARGE),
-    edge("ticks retain what nobody missed", RETAINED, "if (kept > bound_.unwatched(heap())) {", "if (false) {", LARGE),
-    edge("ticks may sleep on what a thread may", RETAINED, "if (kept.count() > unwatched_bound()) return false;", "", LARGE),
+    edge("ticks retain what nobody missed", RETAINED, "if (kept > most) {", "if (false) {", LARGE),
+    edge("ticks may sleep on all that was missed", BOUND, "return learned < most ? learned : most;", "return most < most ? most : learned;",
+         LARGE),
+    edge("what no lesson would help is learned", RETAINED, "if (can_be_more) bound_.note_unmapped", "bound_.note_unmapped", LARGE),
+    edge("a heap that became smaller sleeps on what it had", BOUND,
+         "return Bytes(most < kMostMin ? kMostMin : most);", "return Bytes(most < kMostMin ? 99 * kMostMin : most);", LARGE),
     edge("what would not grow is tried again", RANGES, "|| ranges_[i].is_stuck) continue;", ") continue;", LARGE),
     edge("something is retained without a decay time", RETAINED, "if (config().decay_ms == 0) return false;", "", LARGE),
     edge("a limit on memory does not bound what is retained", RETAINED,

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "os/process.h"
-#include "superslab/registry.h"
 
 #include "unit/large/huge_support.h"
 #include "unit/support.h"
@@ -18,12 +17,6 @@ namespace {
 constexpr size_t kPage = 4096;
 using Contents = HugeBlocks::Contents;
 using Blocks = test::OwnHugeBlocks;
-
-// Retained blocks are a sixteenth of the heap, or a block or two of a small one, if nothing was missed.
-Bytes retain_limit(size_t live) {
-  const size_t share = (registry().committed().count() + live) / 16;
-  return share < mib(5).count() ? mib(5) : Bytes(share);
-}
 
 TEST(Huge, ARetainedBlockIsReusedAndZeroesAreWrittenWhereTheyAreAskedFor) {
   Blocks blocks;
@@ -117,31 +110,6 @@ TEST(Huge, WhatIsTooSmallGrows) {
   blocks->release(larger);
 }
 
-TEST(Huge, AProgramThatTakesAndFreesDoesWithoutTheSystem) {
-  constexpr auto kTicks = HugeBlocks::Watch::kTicks;
-  Blocks blocks;
-  char* first = blocks.get(64 << 20);
-  blocks->release(first, kTicks);
-  EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "it may have been the only one";
-  blocks->release(blocks.get(64 << 20), kTicks);
-  EXPECT_EQ(blocks->stats().retained, mib(64)) << "it was missed";
-  const uint64_t maps = blocks->stats().maps;
-  for (uint32_t i = 1; i < 20; ++i) blocks->release(blocks.get(i * (3 << 20)), kTicks);
-  EXPECT_EQ(blocks->stats().maps, maps);
-  const Milliseconds later = os::now_coarse() + Milliseconds(config().decay_ms);
-  EXPECT_EQ(blocks->decay(later, UINT64_MAX), mib(64));
-  blocks->release(blocks.get(64 << 20), kTicks);
-  EXPECT_EQ(blocks->stats().retained, Bytes(0)) << "it was not for a decay time";
-}
-
-TEST(Huge, APurgeForgetsWhatWasMissed) {
-  Blocks blocks;
-  for (int i = 0; i < 2; ++i) blocks->release(blocks.get(64 << 20), HugeBlocks::Watch::kTicks);
-  EXPECT_EQ(blocks->purge_all(), mib(64));
-  blocks->release(blocks.get(64 << 20), HugeBlocks::Watch::kTicks);
-  EXPECT_EQ(blocks->stats().retained, Bytes(0));
-}
-
 TEST(Huge, WhatIsRetainedMakesWayForANewBlock) {
   Blocks blocks;
   blocks->release(blocks.get(64 << 20));
@@ -214,32 +182,6 @@ TEST(Huge, ADeadlineEndsAStep) {
   EXPECT_EQ(blocks->decay(later, 0), Bytes(0));
 }
 
-TEST(Huge, WhereOnlyTicksGiveBackThereIsLessToFallAsleepOn) {
-  Blocks blocks;
-  const size_t large = size_t{2} << 30;
-  for (int i = 0; i < 3; ++i) blocks->release(blocks.get(large), HugeBlocks::Watch::kTicks);
-  EXPECT_EQ(blocks->stats().retained, Bytes(0));
-  char* block = blocks.get(large);
-  EXPECT_EQ(blocks->resize(block, mib(8), HugeBlocks::Watch::kTicks), block);
-  EXPECT_EQ(blocks->stats().retained, Bytes(0));
-  blocks->release(block, HugeBlocks::Watch::kTicks);
-  EXPECT_EQ(blocks->stats().retained, mib(8));
-  blocks->release(blocks.get(large));
-  EXPECT_EQ(blocks->stats().retained, Bytes(large));
-  blocks->release(blocks.get(3 << 20), HugeBlocks::Watch::kTicks);
-  EXPECT_EQ(blocks->stats().retained, mib(64)) << "nothing is live any more";
-}
-
-TEST(Huge, AShrinkingBlockLeavesNoMoreToFallAsleepOn) {
-  constexpr auto kTicks = HugeBlocks::Watch::kTicks;
-  Blocks blocks;
-  char* large = blocks.get(size_t{1} << 30);
-  blocks->release(blocks.get(size_t{512} << 20));  // as if a thread had watched
-  ASSERT_EQ(blocks->stats().retained, mib(512));
-  ASSERT_NE(blocks->resize(large, mib(4), kTicks), nullptr);
-  EXPECT_LE(blocks->stats().retained, mib(64));
-}
-
 TEST(Huge, TwoThreadsShareWhatIsRetained) {
   Blocks blocks;
   char* ballast = blocks.get(size_t{2} << 30);  // makes the retained share large
@@ -266,26 +208,6 @@ TEST(Huge, NothingIsRetainedWithoutADecayTime) {
   blocks->release(blocks.get(3 << 20));
   EXPECT_EQ(blocks->stats().retained, Bytes(0));
   EXPECT_EQ(blocks->stats().unmaps, 1U);
-}
-
-TEST(Huge, WhereOnlyTicksGiveBackItIsAShareOfTheHeap) {
-  for (const size_t ballast_mib : {1u, 256u}) {
-    Blocks blocks;
-    char* ballast = blocks.get(ballast_mib << 20);
-    std::vector<char*> many;
-    for (uint32_t i = 0; i < 20; ++i) many.push_back(blocks.get(3 << 20));
-    size_t most = 0;
-    for (char* block : many) {
-      const size_t live = blocks->stats().live.count();
-      blocks->release(block, HugeBlocks::Watch::kTicks);
-      const size_t retained = blocks->stats().retained.count();
-      if (retained <= most) continue;
-      EXPECT_LE(Bytes(retained), retain_limit(live));
-      most = retained;
-    }
-    EXPECT_GE(Bytes(most + mib(3).count()), retain_limit(ballast_mib << 20)) << "it is made use of";
-    blocks->release(ballast);
-  }
 }
 
 TEST(Huge, WhereAThreadGivesBackItIsHalfAsMuchAgainAsWasLive) {

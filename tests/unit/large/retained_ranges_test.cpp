@@ -131,18 +131,29 @@ TEST(RetainBound, WhatWasUnmappedAndMissedMayStayNextTimeAndMore) {
   RetainBound bound;
   EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
   EXPECT_EQ(bound.unwatched(mib(160)), mib(10));
-  bound.note_unmapped(mib(8), Milliseconds(5000), kDecay);
+  bound.note_unmapped(kib(2048), Milliseconds(5000), kDecay);
   EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
-  bound.note_mapped(mib(2), Milliseconds(5100), kDecay);
+  bound.note_mapped(kib(512), Milliseconds(5100), kDecay);
   const Bytes once = bound.unwatched(Bytes(0));
-  EXPECT_GE(once, kLeast + mib(2));
+  EXPECT_GE(once, kLeast + kib(512));
   bound.note_mapped(mib(100), Milliseconds(6000), kDecay);
-  const size_t times = (once - kLeast).count() / mib(2).count();
-  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast + mib(8 * times)) << "no more than was unmapped";
-  bound.note_unused(mib(3));
-  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast + mib(5 * times));
-  bound.note_unused(mib(6));
+  const size_t times = (once - kLeast).count() / kib(512).count();
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast + kib(2048 * times)) << "no more than was unmapped";
+  bound.note_unused(kib(768));
+  EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast + kib(1280 * times));
+  bound.note_unused(kib(1536));
   EXPECT_EQ(bound.unwatched(Bytes(0)), kLeast);
+}
+
+TEST(RetainBound, HoweverMuchWasMissedTheProcessMayFallAsleepOnIt) {
+  RetainBound bound;
+  bound.note_unmapped(mib(1000), Milliseconds(5000), kDecay);
+  bound.note_mapped(mib(1000), Milliseconds(5000), kDecay);
+  EXPECT_EQ(bound.unwatched(Bytes(0)), mib(64));
+  EXPECT_EQ(bound.unwatched(mib(100)), mib(200)) << "twice what the heap has";
+  EXPECT_EQ(RetainBound::unwatched_most(mib(100)), mib(200));
+  bound.forget();
+  EXPECT_EQ(bound.unwatched(mib(1600)), mib(100));
 }
 
 TEST(RetainBound, LaterThanTheDecayTimeNothingIsMissed) {
