@@ -259,11 +259,7 @@ void* move_huge(const Found& found, void* block, size_t size) {
                        registry().find(address) == nullptr;
   if (!movable) return nullptr;
   store_unaligned(address + found.size, 0);
-  void* moved;
-  {
-    const Inside inside;
-    moved = huge_blocks().resize(block, Bytes(size + 2 * kCanaryBytes));
-  }
+  void* moved = heap::resize_huge(block, found.place.bytes, size + 2 * kCanaryBytes);
   const size_t alignment = size_t{1} << found.record.alignment_shift();
   if (moved != nullptr) return arm(moved, size, found.record.origin(), alignment);
   store_unaligned(address + found.size, canary_at(address + found.size));

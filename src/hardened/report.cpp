@@ -100,12 +100,7 @@ void report_bad_reuse(uintptr_t block) {
     detail.append("freed by two threads at once: about to be handed out, and in use");
     report_misuse(Misuse::kDoubleFree, pointer(place.block), detail.view());
   }
-  const auto* byte = reinterpret_cast<const unsigned char*>(place.block);
-  size_t at = 0;
-  while (at < place.bytes - kCanaryBytes && byte[at] == 0) ++at;
-  detail.append("written at byte ").append_decimal(at).append(" of a block at ");
-  detail.append_hex(place.block).append(" that was not in use");
-  report_misuse(Misuse::kWriteAfterFree, byte + at, detail.view());
+  report_written(place.block, place.bytes, "");
 }
 
 }  // namespace hakmem::hardened

@@ -5,13 +5,14 @@
 // Contract        A block is aligned to kMinAlignment and whole multiples of it long. Its last word is not
 //                 looked at nor written.
 // Observable      Nothing.
-// Composable      os/processor, config/size_class. Used by hardened only.
+// Composable      os/processor, config/size_class, superslab/canary. Used by hardened only.
 #pragma once
 
 #include <atomic>
 
 #include "os/processor.h"
 #include "config/size_class.h"
+#include "superslab/canary.h"
 
 namespace hakmem::hardened {
 
@@ -59,8 +60,7 @@ static_assert([] {
   }
 }
 
-// Above kSmallMax, on any machine.
-bool reads_as_zero_by_pairs(uintptr_t block, size_t bytes);
+// As reads_as_zero_by_pairs().
 void clear_by_pairs(uintptr_t block, size_t bytes);
 
 enum class Vectors : uint32_t { kUnknown, kPairs, kWide };

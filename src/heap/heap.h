@@ -53,6 +53,9 @@ void* allocate_aligned(size_t alignment, size_t size);
 // As C's realloc: nullptr leaves the block as it was; size 0 frees it and returns nullptr, as glibc.
 void* reallocate(void* block, size_t size);
 
+// A huge block of ours, of `old_size` bytes, grows or shrinks: where it lies then. nullptr leaves it as it was.
+void* resize_huge(void* block, size_t old_size, size_t size);
+
 // Bytes the program may use behind `block`; 0 for nullptr.
 size_t usable_size(void* block);
 

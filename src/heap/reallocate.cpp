@@ -99,24 +99,6 @@ size_t ours_has(uint32_t tag, const void* block) {
   return block != nullptr && may_be_huge(tag) ? huge_size(block) : 0;
 }
 
-void* resize_huge(void* block, size_t old_size, size_t size) {
-  const bool is_busy = lifecycle::busy();
-  const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
-  if ((is_in_slots && is_busy) || profiler().lock().held_by_me()) return nullptr;
-  ThreadCache* gated = t_front->is_gated() ? static_cast<ThreadCache*>(t_front) : nullptr;
-  void* moved;
-  {
-    const Inside inside;
-    if (!is_busy && size > old_size) upkeep::relieve_for_huge(Bytes(size - old_size));
-    // Before it moves: its old address may be another block's at once.
-    if (profiler().has_huge()) profiler().freed(block);
-    moved = huge_blocks().resize(block, Bytes(size), scavenger::watch());
-    if (moved != nullptr && gated != nullptr && gated->takes(size)) profiler().sample_huge(gated, moved, size);
-  }
-  if (!is_busy) scavenger::start_if_wanted();
-  return moved;
-}
-
 void* reallocate_ours(uint32_t tag, void* block, size_t size) {
   require_block_start(tag, block);
   const ClassIndex old_class = tag_class(tag);
@@ -142,6 +124,24 @@ void* reallocate_huge(void* block, size_t old_size, size_t size) {
 }
 
 }  // namespace
+
+void* resize_huge(void* block, size_t old_size, size_t size) {
+  const bool is_busy = lifecycle::busy();
+  const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
+  if ((is_in_slots && is_busy) || profiler().lock().held_by_me()) return nullptr;
+  ThreadCache* gated = t_front->is_gated() ? static_cast<ThreadCache*>(t_front) : nullptr;
+  void* moved;
+  {
+    const Inside inside;
+    if (!is_busy && size > old_size) upkeep::relieve_for_huge(Bytes(size - old_size));
+    // Before it moves: its old address may be another block's at once.
+    if (profiler().has_huge()) profiler().freed(block);
+    moved = huge_blocks().resize(block, Bytes(size), scavenger::watch());
+    if (moved != nullptr && gated != nullptr && gated->takes(size)) profiler().sample_huge(gated, moved, size);
+  }
+  if (!is_busy) scavenger::start_if_wanted();
+  return moved;
+}
 
 void* reallocate(void* block, size_t size) {
   if (block == nullptr) return allocate_any(size);

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/text.h"
 #include "os/process.h"
 #include "os/processor.h"
 #include "superslab/block_record.h"
@@ -35,25 +34,32 @@ void settle_word_before(uintptr_t base, const Reservation& home) {
                               __ATOMIC_RELAXED);
 }
 
-bool reads_as_zero(uintptr_t block, size_t bytes) {
+}  // namespace
+
+bool reads_as_zero_by_pairs(uintptr_t block, size_t bytes) {
   const auto* pair = reinterpret_cast<const os::WordPair*>(block);
-  os::WordPair any{};
-  // The last word is none of the block's.
-  for (size_t i = 0; i < bytes / sizeof(os::WordPair) - 1; ++i) any |= pair[i];
-  return os::is_zero(any) && *reinterpret_cast<const uint64_t*>(block + bytes - 2 * kCanaryBytes) == 0;
+  const auto* last = reinterpret_cast<const os::WordPair*>(block + bytes) - 1;
+  os::WordPair even = {*reinterpret_cast<const uint64_t*>(last), 0};
+  os::WordPair odd = {};
+  for (; last - pair >= 4; pair += 4) {
+    even |= pair[0];
+    odd |= pair[1];
+    even |= pair[2];
+    odd |= pair[3];
+  }
+  for (; pair != last; ++pair) even |= *pair;
+  return os::is_zero(even | odd);
 }
 
-[[noreturn]] void report_written(uintptr_t block) {
+void report_written(uintptr_t block, size_t bytes, TextView whose) {
   const auto* byte = reinterpret_cast<const unsigned char*>(block);
   size_t at = 0;
-  while (byte[at] == 0) ++at;
+  while (at < bytes - kCanaryBytes && byte[at] == 0) ++at;
   LineWriter detail;
   detail.append("written at byte ").append_decimal(at).append(" of a block at ").append_hex(block);
-  detail.append(" that was not in use, of a slab that goes back");
+  detail.append(" that was not in use").append(whose);
   report_misuse(Misuse::kWriteAfterFree, byte + at, detail.view());
 }
-
-}  // namespace
 
 void require_untouched(const Slab& slab) {
   const ClassIndex c = slab.class_index();
@@ -64,7 +70,8 @@ void require_untouched(const Slab& slab) {
         c.count() < kTinyClasses ||
         BlockRecord(home.record_at(offset, i).load(std::memory_order_relaxed)).state() == BlockState::kFreedZeroed;
     const uintptr_t block = slab.block_address(i);
-    if (is_zeroed && !reads_as_zero(block, block_bytes(c).count())) report_written(block);
+    const size_t bytes = block_bytes(c).count();
+    if (is_zeroed && !reads_as_zero_by_pairs(block, bytes)) report_written(block, bytes, ", of a slab that goes back");
   }
 }
 

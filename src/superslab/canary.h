@@ -9,6 +9,7 @@
 // Composable      registry. Used by pool (a new slab), hardened.
 #pragma once
 
+#include "base/text.h"
 #include "superslab/registry.h"
 
 namespace hakmem {
@@ -47,6 +48,12 @@ inline bool end_word_is_sound(uintptr_t word, uint64_t canary) {
   return value == canary || value == 0;
 }
 inline bool end_word_is_sound(uintptr_t word) { return end_word_is_sound(word, canary_at(word)); }
+
+// A block of any size, by instructions that every machine has. Its last word is not looked at.
+bool reads_as_zero_by_pairs(uintptr_t block, size_t bytes);
+
+// A block that is not in use was written to: says where, and `whose` slab it is of.
+[[noreturn]] void report_written(uintptr_t block, size_t bytes, TextView whose);
 
 // Every block of the slab is home: reports one that was zeroed when it was freed and was written since.
 void require_untouched(const Slab& slab);

@@ -1,7 +1,8 @@
 // A program whose garbage would come to 400 MiB lives in 256: under HAKMEM_MEMORY_LIMIT its peak stays
 // below that, and in a memory cgroup, where one can be made, it is not killed. Never more than 160 MiB
 // are live, of small, mid, large and huge blocks in turn; of the small ones a tenth, in runs of 200, stays until the
-// next turn had its peak. And a program of huge blocks alone, of which 199 MiB are live at most.
+// next turn had its peak. A program of huge blocks alone, of which 199 MiB are live at most. And one whose one huge
+// block grows to 144 MiB beside as much that small blocks left in their slabs.
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -61,6 +62,30 @@ static int live_huge(void) {
   return finish();
 }
 
+static int live_growing(void) {
+  begin(80);
+  fill(0, 300);
+  // In each slab some stay, and most of its pages are nobody's.
+  for (size_t i = 0; i < counts[0]; ++i) {
+    if (i % 50 != 0) free(blocks[0][i]);
+  }
+  size_t size = 4 * MIB;
+  char* block = malloc(size);
+  REQUIRE(block != NULL);
+  memset(block, 0x5a, size);
+  for (; size < TURN_BYTES; size += 10 * MIB) {
+    block = realloc(block, size + 10 * MIB);
+    REQUIRE(block != NULL);
+    EXPECT(block[0] == 0x5a && block[size - 1] == 0x5a);
+    memset(block + size, 0x5a, 10 * MIB);
+  }
+  require_peak_below_limit();
+  free(block);
+  for (size_t i = 0; i < counts[0]; i += 50) EXPECT(blocks[0][i][0] == 0x5a);
+  EXPECT_SOUND_HEAP();
+  return finish();
+}
+
 static int live(void) {
   begin(80);
   const size_t sizes[] = {300, 9000, 400 * KIB, 6 * MIB, 900, 3 * MIB, 30000, 1 * MIB, 300};
@@ -75,10 +100,11 @@ static int live(void) {
   return finish();
 }
 
-static void run(const char* program, const char* what, const char* option, const struct cgroup* group) {
+static void run(const char* program, const char* what, const char* decay, const char* option, const struct cgroup* group) {
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    setenv("HAKMEM_DECAY", decay, 1);
     if (option != NULL) setenv("HAKMEM_MEMORY_LIMIT", option, 1);
     if (group != NULL) REQUIRE(enter_cgroup(group));
     execl(program, program, what, (char*)NULL);
@@ -96,14 +122,24 @@ static void run(const char* program, const char* what, const char* option, const
 }
 
 int main(int argc, char** argv) {
-  if (argc > 1) return strcmp(argv[1], "huge blocks") == 0 ? live_huge() : live();
+  static const struct {
+    const char* name;
+    int (*live)(void);
+    const char* decay;
+  } programs[] = {{"all blocks", live, "1s"},
+                  {"huge blocks", live_huge, "1s"},
+                  // So that only the limit gives back.
+                  {"a growing block", live_growing, "3600s"}};
+  const size_t count = sizeof programs / sizeof *programs;
+  for (size_t i = 0; argc > 1 && i < count; ++i) {
+    if (strcmp(argv[1], programs[i].name) == 0) return programs[i].live();
+  }
   begin(290);
-  static const char* const programs[] = {"all blocks", "huge blocks"};
-  for (size_t i = 0; i < 2; ++i) {
-    run(argv[0], programs[i], "256M", NULL);
+  for (size_t i = 0; i < count; ++i) {
+    run(argv[0], programs[i].name, programs[i].decay, "256M", NULL);
     struct cgroup group;
     if (make_cgroup(&group, LIMIT)) {
-      run(argv[0], programs[i], NULL, &group);
+      run(argv[0], programs[i].name, programs[i].decay, NULL, &group);
       EXPECT(rmdir(group.folder) == 0);
     }
   }

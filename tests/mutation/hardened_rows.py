@@ -60,10 +60,11 @@ LONG_WAY = [
     check("any: written behind", FREE, "if (!canaries_are_sound(place.block, record.size(), place.bytes)) {", "if (false) {"),
     check("any: written before", FREE, "if (!front_is_sound(place.block, offset)) report_underflow(place.block);", ""),
     check("huge: written behind", FREE, "if (load_unaligned(end) != canary_at(end)) {", "if (false) {"),
+    check("huge: it grows beside the limit", FREE, "void* moved = heap::resize_huge(block, found.place.bytes, size + 2 * kCanaryBytes);",
+          "void* moved = heap::resize_huge(block, size + 2 * kCanaryBytes, size + 2 * kCanaryBytes);"),
     check("huge: nothing guards it", MAPPING, "void* block = os::reserve_guarded(size, aligned, kGuard);\n  if (block == nullptr || os::commit(block, size)) return block;",
           "void* block = os::reserve_guarded(size + kGuard, aligned, kGuard);\n  if (block == nullptr || os::commit(block, size + kGuard)) return block;"),
-    check("written after free, and given back", CANARY, "if (is_zeroed && !reads_as_zero(block, block_bytes(c).count())) report_written(block);",
-          "static_cast<void>(is_zeroed), static_cast<void>(block);"),
+    check("written after free, and given back", CANARY, "if (is_zeroed && !reads_as_zero_by_pairs(block, bytes)) report_written(", "if (false) report_written("),
     check("a canary has bytes of zero", CANARY_H, "* g_canary.multiplier) | g_canary.ones;", "* g_canary.multiplier);"),
 ]
 

@@ -108,7 +108,7 @@ TEST_P(Zero, SeesEveryByteThatIsNotZero) {
 INSTANTIATE_TEST_SUITE_P(
     Ways, Zero,
     testing::Values(Way{"small", Small::reads_as_zero, Small::clear, 16, kSmallMax},
-                    Way{"pairs", reads_as_zero_by_pairs, clear_by_pairs, kSmallMax + 16, 1024},
+                    Way{"pairs", reads_as_zero_by_pairs, clear_by_pairs, 16, 1024},
                     Way{"wide", os::reads_as_zero_wide, os::clear_wide, kSmallMax + 16, 1024},
                     Way{"chosen", AboveSmall::reads_as_zero, AboveSmall::clear, kSmallMax + 16, 1024}),
     [](const testing::TestParamInfo<Way>& way) { return std::string(way.param.name); });
