@@ -43,7 +43,7 @@ test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 
 soak: build ## the faults of the tests in long form, half an hour and more; SOAK_MINUTES=3 takes a tenth of it
 	@scripts/install_packages test
-	@cmake --build $(BUILD) --target $$(python3 tests/soak/soak.py --targets) test_schedule test_pool test_front test_superslab >&2
+	@cmake --build $(BUILD) --target $$(python3 tests/soak/soak.py --targets) test_schedule test_scavenger test_pool test_front test_superslab test_heap test_profile test_large test_hardened >&2
 	@[[ -f build/ubsan/build.ninja ]] || cmake --preset ubsan >&2
 	@cmake --build build/ubsan --target fuzz_api fuzz_garbage >&2
 	@python3 tests/soak/soak.py --build $(BUILD)

@@ -101,7 +101,8 @@ bool takes_over() {
     return true;
   }
   if (state == kRunning) return true;
-  if (state == kNone && wanted()) g_state.store(kWanted, std::memory_order_relaxed);
+  // Another thread may have started it since.
+  if (state == kNone && wanted()) g_state.compare_exchange_strong(state, kWanted, std::memory_order_relaxed);
   return false;
 }
 
@@ -111,17 +112,17 @@ void consider_notices() {
 
 void start_if_wanted() {
   consider_notices();
-  if (g_state.load(std::memory_order_relaxed) != kWanted) return;
+  uint32_t state = kWanted;
+  if (g_state.load(std::memory_order_relaxed) != state) return;
   if (os::is_sandboxed()) {
-    g_state.store(kGivenUp, std::memory_order_relaxed);
+    g_state.compare_exchange_strong(state, kGivenUp, std::memory_order_relaxed);
     return;
   }
   if (os::has_blocked_signals() && g_patience.load(std::memory_order_relaxed) != 0) {
     g_patience.fetch_sub(1, std::memory_order_relaxed);
-    g_state.store(kNone, std::memory_order_relaxed);  // the next tick asks again
+    g_state.compare_exchange_strong(state, kNone, std::memory_order_relaxed);  // the next tick asks again
     return;
   }
-  uint32_t state = kWanted;
   if (!g_state.compare_exchange_strong(state, kStarting, std::memory_order_relaxed)) return;
   if (os::start_thread(live)) return;
   g_not_before_ms.store((os::now_coarse() + kRefusedPause).count(), std::memory_order_relaxed);

@@ -21,7 +21,8 @@ constinit std::atomic<size_t> g_page_size{4096};
 namespace fakeos {
 
 void advance_clock(Milliseconds passed) { advance_clock_us(passed.count() * 1000); }
-void advance_clock_us(uint64_t microseconds) { g_now_us.fetch_add(microseconds); }
+// relaxed: under the scheduler the clock must order nothing.
+void advance_clock_us(uint64_t microseconds) { g_now_us.fetch_add(microseconds, std::memory_order_relaxed); }
 void set_page_size(Bytes size) { g_page_size.store(size.count()); }
 
 }  // namespace fakeos
@@ -39,8 +40,8 @@ Bytes page_size() { return Bytes(g_page_size.load()); }
 Bytes address_space_limit() { return Bytes(SIZE_MAX); }
 bool may_lock_memory() { return false; }
 uint32_t cpu_count() { return 2; }
-Milliseconds now_coarse() { return Milliseconds(g_now_us.load() / 1000); }
-uint64_t now_microseconds() { return g_now_us.load(); }
+Milliseconds now_coarse() { return Milliseconds(now_microseconds() / 1000); }
+uint64_t now_microseconds() { return g_now_us.load(std::memory_order_relaxed); }
 // Chosen by nobody, and the same each time.
 uint64_t random_bits() { return 4; }
 

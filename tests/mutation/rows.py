@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 POOL, FRONT, SLAB, SCHEDULE = "test_pool", "test_front", "test_superslab", "test_schedule"
 HEAP, PROFILE = "test_heap", "test_profile"
-LARGE, HARDENED = "test_large", "test_hardened"
+LARGE, HARDENED, SCAVENGER = "test_large", "test_hardened", "test_scavenger"
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@
     run.py --quick        the handful that CI runs
     run.py                all
     run.py --only TEXT    those whose name contains TEXT
+    run.py --test NAME    those that this test may kill
     run.py --list         the table
 
 Works on a release build (--build, default build/release) that is up to date, and leaves it as it is: what a mutant
 changes is compiled at -O0 into a folder of its own, with the build's own commands, and linked with the rest.
 A mutant that does not apply, exactly once, or does not compile is an error, not a kill. Before the first of them each
-test runs with what they will change, as it is, at -O0: a test that fails then, or that a limit ends, kills nobody.
+test runs with what they will change, as it is, at -O0, and linked in each way that they will be: a test that fails then,
+or that a limit ends, kills nobody.
 """
 import argparse
 import concurrent.futures
@@ -26,7 +28,7 @@ import tempfile
 from mutants import MUTANTS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ARGUMENTS = {"test_schedule": ["--count", "1500"]}
+ARGUMENTS = {"test_schedule": ["--count", "1500"], "test_scavenger": ["--count", "300"]}
 TEST_SECONDS_MAX = 240      # a mutant that hangs is killed
 TEST_CPU_SECONDS_MAX = 120  # one that turns in a circle sooner
 TEST_BYTES_MAX = 4 << 30    # one that grows without end was seen to take all of a machine's memory
@@ -182,11 +184,17 @@ class Judge:
             return errors
         with tempfile.TemporaryDirectory(prefix="hakmem-control-") as name:
             folder = pathlib.Path(name)
-            return link_mutant(self.build, test, {obj: self.plain[obj] for obj in touched}, folder) or run_test(test, folder)
+            plain = {obj: self.plain[obj] for obj in touched}
+            wrong = link_mutant(self.build, test, plain, folder) or run_test(test, folder)
+            for header in sorted(source for source in sources if source.suffix == ".h"):
+                if not wrong and (dies := self.by_one_object(test, self.touched(test, header), header, None, folder)):
+                    wrong = f"{dies} with one object's {header.name}"
+        return wrong
 
     def by_one_object(self, test, touched, source, mutated, folder):
         """A mutant of a header: one object that has all its functions goes first, the others are without inlining.
-        What the compiler copies in spite of that stays as it was, so who survives this has not survived yet."""
+        What the compiler copies in spite of that stays as it was, so who survives this has not survived yet.
+        Without a mutant (None) it is a control."""
         chosen = [obj for obj in touched if "/src/" in os.path.normpath(self.build.folder / self.build.sources[obj][1])]
         if not chosen:
             return ""
@@ -249,10 +257,12 @@ def main():
     parser = argparse.ArgumentParser(description="Break the library; some test must fail.")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--test", default="")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     options = parser.parse_args()
-    chosen = [m for m in MUTANTS if options.only in m.name and (m.quick or not options.quick)]
+    chosen = [m for m in MUTANTS if options.only in m.name and (m.quick or not options.quick) and
+              (not options.test or options.test in m.tests)]
     if options.list:
         for mutant in chosen:
             print(f"{mutant.name:55} {' '.join(mutant.tests) or mutant.reason}")

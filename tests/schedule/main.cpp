@@ -26,7 +26,7 @@ struct Options {
 using schedule::Stats;
 
 [[noreturn]] void usage() {
-  fputs("usage: test_schedule [--first N] [--count N] [--seed N]\n"
+  fputs("usage: test_schedule, test_scavenger [--first N] [--count N] [--seed N]\n"
         "  --count N   that many seeds (default 1), from --first on (default 1)\n"
         "  --seed N    one seed, and its figures\n",
         stderr);

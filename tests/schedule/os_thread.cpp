@@ -1,7 +1,17 @@
 // os/thread for scheduled threads: who waits for a lock waits in the scheduler.
 #include "os/thread.h"
 
+#include "schedule/os_thread.h"
 #include "schedule/scheduler.h"
+
+namespace {
+
+// Written before there is a second thread.
+const schedule::ThreadHooks* g_hooks = nullptr;
+
+}  // namespace
+
+void schedule::set_thread_hooks(const ThreadHooks* hooks) { g_hooks = hooks; }
 
 namespace hakmem::os {
 
@@ -16,13 +26,21 @@ const volatile uint32_t* plain(std::atomic<uint32_t>* word) {
 }  // namespace
 
 void futex_wait(std::atomic<uint32_t>* word, uint32_t expected) {
+  if (g_hooks != nullptr) g_hooks->before_wait(word, expected);
   schedule::wait_on(plain(word), expected);
+  if (g_hooks != nullptr) g_hooks->after_wait(word, expected);
 }
 // Time stands still, so whoever waits for a while only lets others run.
-void futex_wait_for(std::atomic<uint32_t>*, uint32_t, Milliseconds) { schedule::point(); }
+void futex_wait_for(std::atomic<uint32_t>* word, uint32_t, Milliseconds at_most) {
+  if (g_hooks != nullptr) g_hooks->pause(word, at_most);
+  schedule::point();
+}
 void futex_wake_one(std::atomic<uint32_t>* word) { schedule::wake_one(plain(word)); }
 
-bool start_thread(void* (*)(void*)) { return false; }
+bool start_thread(void* (*body)(void*)) {
+  if (g_hooks != nullptr) g_hooks->start(body);
+  return g_hooks != nullptr;
+}
 void name_thread(const char*) {}
 bool has_blocked_signals() { return false; }
 

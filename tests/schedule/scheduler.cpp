@@ -189,6 +189,8 @@ void wake_one(const volatile uint32_t* word) {
   point();
 }
 
+bool waits(uint32_t number) { return g.threads[number].waits_on != nullptr; }
+
 void fail(const char* what, uint64_t detail) {
   char line[200];
   const int length =

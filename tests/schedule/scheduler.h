@@ -42,6 +42,8 @@ void point();
 // What a lock's slow path asks for.
 void wait_on(const volatile uint32_t* word, uint32_t expected);
 void wake_one(const volatile uint32_t* word);
+// True while that thread waits for somebody to wake it.
+bool waits(uint32_t number);
 
 // The seed is said, and the process ends.
 [[noreturn]] void fail(const char* what, uint64_t detail = 0);

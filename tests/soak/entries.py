@@ -46,6 +46,8 @@ PROGRAMS = [
 COMMANDS = [
     Entry("messages, adoption and purge, scheduled by seed", "schedule", 200_000, 2_000, "seeds", 7200,
           ("{build}/tests/test_schedule", "--first", "10000", "--count", "{count}")),
+    Entry("huge blocks beside the scavenger, scheduled by seed", "scavenger", 20_000, 300, "seeds", 7200,
+          ("{build}/tests/test_scavenger", "--first", "1000", "--count", "{count}")),
     Entry("the interface against the model, fuzzed", "fuzz_api", 100_000_000, 80_000, "operations", 5 * 3600,
           ("python3", "tests/fuzz/run.py", "{build}/../ubsan/tests/fuzz_api", "--operations", "{count}")),
     Entry("garbage freed, fuzzed", "fuzz_garbage", 10_000_000, 120_000, "operations", 3600,
