@@ -7,8 +7,9 @@
 
 Inputs are made in a temporary folder, the same ones every time, and are not timed. `ops` is 1, a run, where the program's own
 unit is not named. `seconds` is the program's wall time from its start to its end; for redis the client's. `peak_rss_kib` is the
-largest process of the program, `end_rss_kib` its last sample before it ended (one every 10 ms). `threads` is 1, whatever the
-program starts by itself. A run under a library counts only when the library was seen mapped in the program.
+largest process of the program, `end_rss_kib` what was resident when it called exit (the last of the samples of every 10 ms, where
+it must not be traced). `threads` is 1, whatever the program starts by itself. A run under a library counts only when the library
+was seen mapped in the program.
 
 Exit status: 0; 1 the run failed; 2 usage; 77 not installed.
 """
@@ -37,7 +38,7 @@ import servers  # noqa: E402
 import tools  # noqa: E402
 from catalogue import WORK  # noqa: E402
 from run import system_libc  # noqa: E402
-from sandbox import Running, Sandbox, StepFailed, build_launcher, find_program  # noqa: E402
+from sandbox import End, Running, Sandbox, StepFailed, build_launcher, find_program  # noqa: E402
 
 EXIT_FAILED = 1
 EXIT_NOT_INSTALLED = 77
@@ -46,10 +47,16 @@ PAGE_KIB = os.sysconf("SC_PAGESIZE") // 1024
 
 
 class Box(Sandbox):
-    """A sandbox that also remembers how large the measured process was when it was last seen alive, and whether it was profiled."""
+    """A sandbox that also remembers how large the measured process was at its end, and whether it was profiled."""
 
     end_rss_kib = 0
     profiled = False
+
+    def look_at_end(self, end: End | None) -> None:
+        super().look_at_end(end)
+        if end is not None:
+            self.end_rss_kib = end.resident_pages * PAGE_KIB
+            self.profiled |= any(f" /dev/shm/hakmem.{os.geteuid()}/" in line and ".profile" in line for line in end.maps)
 
     def look_for_library(self, running: Running) -> None:
         super().look_for_library(running)

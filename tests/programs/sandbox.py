@@ -35,6 +35,15 @@ class Cost:
     cpu_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class End:
+    """A process that has called exit: file and command name, resident pages, the lines of its maps."""
+
+    names: frozenset[str]
+    resident_pages: int
+    maps: list[str]
+
+
 @dataclass
 class Running:
     """A process group we started: the launcher is its leader and holds the group's number until we reap it."""
@@ -51,6 +60,14 @@ class Running:
         if self.launcher.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.launcher.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def end(self) -> End | None:
+        """What the program was at its end; None when it has not come there, or must not be traced."""
+        try:
+            exe, comm, statm, *maps = self.report.with_name(self.report.name + ".end").read_text(errors="replace").splitlines()
+        except (OSError, ValueError):
+            return None
+        return End(frozenset({os.path.basename(exe), comm}), int(statm.split()[1]), maps)
 
     def program_pid(self) -> int:
         """Pid of the program itself; valid once the launcher has written it."""
@@ -117,6 +134,7 @@ class Sandbox:
             self.look_for_library(running)
             time.sleep(POLL_SECONDS)
         running.reap()
+        self.look_at_end(running.end())
         fields = running.report.read_text().split()
         if len(fields) != 5:
             raise StepFailed(self.describe(running, "the launcher itself failed"))
@@ -155,6 +173,11 @@ class Sandbox:
                     self.loaded |= names
             except OSError:
                 continue  # it ended meanwhile
+
+    def look_at_end(self, end: End | None) -> None:
+        """The same of the program itself, which stood still at its end: nobody can have come too late."""
+        if end is not None and self.library and any(line.endswith(f" {self.library}") for line in end.maps):
+            self.loaded |= end.names
 
     def images_unproven(self) -> list[str]:
         return sorted(part for part in self.images if not any(part in image for image in self.loaded))
