@@ -170,6 +170,13 @@ if(HAKMEM_BUILD_BENCH)
                   --bench ${PROJECT_BINARY_DIR}/bench --library $<TARGET_FILE:hakmem>)
 endif()
 
+# By the lines of the library as it is shipped, in one program's instructions.
+if(HAKMEM_RELEASE_TESTS AND EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
+  hakmem_add_plain_program(large_fill ${hakmem_tests}/observe/large_fill.c)
+  hakmem_add_test(idle_cost observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/idle_cost_test.py
+                  --library $<TARGET_FILE:hakmem> --bench ${PROJECT_BINARY_DIR}/bench --fill $<TARGET_FILE:large_fill>)
+endif()
+
 # The real compiler is the preset's; training is short, compiling the library twice takes most of the time.
 if(HAKMEM_RELEASE_TESTS AND NOT HAKMEM_PGO)
   set(compiler_name clang)
