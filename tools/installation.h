@@ -4,7 +4,7 @@
 // Contract        Every answer is an existing file or folder, or nothing. Relative to the command
 //                 itself, so that both trees may be moved.
 // Observable      Nothing.
-// Composable      Used by run.cpp and bench/.
+// Composable      Used by run.cpp, live/page.cpp and bench/.
 #pragma once
 
 #include <filesystem>

@@ -277,6 +277,8 @@ void StatsPage::write(uint64_t now, uint32_t process) {
 }  // namespace
 
 void after_tick(Milliseconds now) {
+  // It names addresses of the heap.
+  if constexpr (kHardened) return;
   if (!config().stats || !g_stats_page.is_due(now.count())) return;
   // Not even to ask whether this is the process whose page it is: what it showed last stays.
   if (os::has_entered_sandbox()) return;

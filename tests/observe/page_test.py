@@ -96,6 +96,15 @@ class PageTest(unittest.TestCase):
         puppet = self.puppet(HAKMEM_STATS="off")
         self.assertEqual(puppet.tell("grow(8); churn_for(0.5); out = shows_page()"), "False")
 
+    def test_none_in_the_hardened_flavour(self):
+        puppet = Puppet(Path(ARGUMENTS.library).with_name("libhakmem-hardened.so"), HAKMEM_STATS="on")
+        self.addCleanup(puppet.__exit__)
+        self.assertEqual(puppet.tell("grow(8); churn_for(0.5); out = shows_page()"), "False")
+        result = Command(ARGUMENTS.command)("stat", puppet.pid)
+        self.assertEqual((result.returncode, result.stderr),
+                         (3, f"hakmem: process {puppet.pid} runs the hardened flavour, which shows nobody its heap\n"))
+        self.assertEqual(Command(ARGUMENTS.command)("verify", "--pid", puppet.pid).returncode, 0)
+
     # A process that did it before it had a reason to show its page, which takes 1 MiB and a tick.
     def puppet_that_first(self, does):
         for _ in range(50):

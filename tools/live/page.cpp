@@ -11,6 +11,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "../installation.h"
 #include "failure.h"
 #include "request_word.h"
 #include "observe/page_format.h"
@@ -189,9 +190,19 @@ void decode(const std::string& bytes, const ProcessInfo& process, StatsPage* pag
   page->age_ms = now > written ? now - written : 0;
 }
 
+// Under that name, whatever version follows it.
+bool is_file(const Mapping& mapping, const std::string& name) {
+  const std::size_t slash = mapping.path.rfind('/');
+  return slash != std::string::npos && mapping.path.compare(slash + 1, name.size(), name) == 0;
+}
+
 [[noreturn]] void no_page(int pid, const std::vector<Mapping>& mappings) {
-  if (mapped_library(mappings).empty()) {
+  const std::string library = mapped_library(mappings);
+  if (library.empty()) {
     throw Failure(kExitTargetMissing, "process {} does not use hakmem (hakmem verify --pid {} says why)", pid, pid);
+  }
+  if (library.find(file_name(Library::kHardened)) != std::string::npos) {
+    throw Failure(kExitTargetMissing, "process {} runs the hardened flavour, which shows nobody its heap", pid);
   }
   const std::string stats = variable_of(read_environment(pid), "HAKMEM_STATS").value_or("");
   if (!stats.empty()) {
@@ -273,10 +284,7 @@ std::optional<PageFile> find_profile(const std::vector<Mapping>& mappings) { ret
 
 std::string mapped_library(const std::vector<Mapping>& mappings) {
   for (const Mapping& mapping : mappings) {
-    const std::size_t slash = mapping.path.rfind('/');
-    if (slash != std::string::npos && mapping.path.compare(slash + 1, 12, "libhakmem.so") == 0) {
-      return mapping.path;
-    }
+    if (is_file(mapping, file_name(Library::kDefault)) || is_file(mapping, file_name(Library::kHardened))) return mapping.path;
   }
   return {};
 }

@@ -67,7 +67,7 @@ std::optional<PageFile> find_profile(const std::vector<Mapping>& mappings);
 // Of process `pid`, opened through its own root; why not is a Failure.
 int open_page(int pid, const PageFile& file, int flags);
 
-// The library as a file that is mapped, "" when there is none (it may be linked statically).
+// The library, of either flavour, as a file that is mapped, "" when there is none (it may be linked statically).
 std::string mapped_library(const std::vector<Mapping>& mappings);
 
 // Why there is nothing to read is a Failure.
