@@ -29,6 +29,11 @@ def memory(address, size):
         raise gdb.GdbError(f"{size} bytes at {address:#x} cannot be read: the core does not have them")
 
 
+def counted(count, noun):
+    """"1 slot", "2 slots"."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
 def offsets(type_name):
     """Where each member of a type lies, by name."""
     found = {}
@@ -78,8 +83,8 @@ class Slab:
         return int.from_bytes(memory(self.bitmap, words * 8), "little")
 
     def describe(self):
-        return (f"slab {self.base:#x}: {self.slots} slot(s), class {self.size_class} of {self.block_bytes} bytes, "
-                f"{self.free_count} of {self.blocks} blocks free, cache {self.owner}")
+        return (f"slab {self.base:#x}: {counted(self.slots, 'slot')}, class {self.size_class} of {self.block_bytes} bytes, "
+                f"{self.free_count} of {counted(self.blocks, 'block')} free, cache {self.owner}")
 
 
 class Heap:
@@ -266,7 +271,8 @@ class Check(gdb.Command):
                 problems += self.problems_of(heap, slab, base + (slot << SLOT_SHIFT), tags[slot:slot + slab.slots])
         for problem in problems:
             print(problem)
-        print(f"{supers} SuperSlabs, {slabs} slabs: " + (f"{len(problems)} problem(s)" if problems else "no problem"))
+        found = counted(len(problems), "problem") if problems else "no problem"
+        print(f"{counted(supers, 'SuperSlab')}, {counted(slabs, 'slab')}: {found}")
 
     @staticmethod
     def problems_of(heap, slab, address, tags):
