@@ -23,7 +23,7 @@ LOAD = ("import random; random.seed(1); blocks = [bytearray(random.choice([48, 9
 # A slab of one block each; nothing is written to them.
 MANY_SLOTS = ("import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p;"
               " kept = [c.malloc(60000 - i % 7 * 4000) for i in range(100000)]; out = len(kept)")
-FRAME_MS = 1000 / 30
+FRAMES_A_SECOND = 30
 
 
 class DashboardTest(unittest.TestCase):
@@ -231,24 +231,32 @@ class MapTest(DashboardTest):
         slots = int("".join(filter(str.isdigit, self.browser.text("#matches"))))
         self.assertGreaterEqual(slots, 100000)
         self.keep("map-100000")
-        draws, seconds, times = self.browser.run_async("""
+        # Others may be using this machine: one of ten seconds is what the page can do when it is let.
+        for _ in range(10):
+            draws, seconds, times = self.zoom_for_a_second()
+            times.sort()
+            print(f"{slots} slots: {draws} pictures in {seconds:.2f} s, {draws / seconds:.0f} a second;"
+                  f" one takes {times[0]:.1f} ms at best, {times[len(times) // 2]:.1f} in the middle", file=sys.stderr)
+            if draws / seconds >= FRAMES_A_SECOND and times[len(times) // 2] < 1000 / FRAMES_A_SECOND:
+                break
+        else:
+            self.fail("never thirty pictures a second")
+        self.no_complaints()
+
+    # How many pictures that took how long, each of every slot, and what each took.
+    def zoom_for_a_second(self):
+        return self.browser.run_async("""
             const done = arguments[0], map = document.getElementById('heap'), times = [];
             const first = +map.dataset.draws, begin = performance.now();
             const turn = () => {
               times.push(+map.dataset.drawMs);
-              if (times.length >= 120) return done([+map.dataset.draws - first, (performance.now() - begin) / 1000, times]);
+              const passed = performance.now() - begin;
+              if (passed > 1000) return done([+map.dataset.draws - first, passed / 1000, times]);
               // Between all in sight and a little nearer, which redraws every slot.
               map.dispatchEvent(new WheelEvent('wheel', {deltaY: times.length % 2 ? -1 : 1, cancelable: true}));
               requestAnimationFrame(turn);
             };
             requestAnimationFrame(turn);""")
-        times.sort()
-        print(f"{slots} slots: {draws} pictures in {seconds:.2f} s, {draws / seconds:.0f} a second;"
-              f" one takes {times[0]:.1f} ms at best, {times[len(times) // 2]:.1f} in the middle", file=sys.stderr)
-        self.assertGreaterEqual(draws, 100)
-        # Others may be using this machine: the best one is what the page needs by itself.
-        self.assertLess(times[0], FRAME_MS)
-        self.no_complaints()
 
 
 class TypesTest(unittest.TestCase):
