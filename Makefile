@@ -52,7 +52,8 @@ figures: build ## measure beside other allocators, and judge the gates
 	@cmake --build $(BUILD) --target bench/all
 	@$(BUILD)/hakmem bench compare --gates --rounds 5
 
-demo-observe: build ## a loaded redis-server, a leak and a pinning pattern: what each command says of them, into build/demo-observe
+demo-observe: build ## a loaded redis-server, a leak and a pinning pattern: what each command says of them, with pictures, into build/demo-observe
+	@scripts/install_packages test
 	@cmake --build $(BUILD) --target profile_leak pinning >&2
 	@python3 tools/demo/observe.py --command $(BUILD)/hakmem --library $(BUILD)/libhakmem.so --leak $(BUILD)/tests/profile_leak --pin $(BUILD)/tests/pinning --output build/demo-observe
 
