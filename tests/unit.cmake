@@ -54,12 +54,13 @@ if(hakmem_fakeos_sources)
                        ${hakmem_real_os_sources})
 endif()
 
-# What `hakmem bench` makes of figures. Only the files that judge: no process is started.
+# What `hakmem bench` makes of figures, and how the command says numbers. Only files that judge: no process is started.
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 set(hakmem_judges ${PROJECT_SOURCE_DIR}/tools/bench)
 file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/unit/bench/*.cpp)
 hakmem_add_unit_test(test_bench unit "fmt::fmt-header-only;nlohmann_json::nlohmann_json" ${sources}
                      ${hakmem_judges}/statistics.cpp ${hakmem_judges}/samples.cpp ${hakmem_judges}/verdict.cpp
-                     ${hakmem_judges}/scale_table.cpp ${hakmem_judges}/callgrind_file.cpp)
+                     ${hakmem_judges}/scale_table.cpp ${hakmem_judges}/callgrind_file.cpp
+                     ${PROJECT_SOURCE_DIR}/tools/live/text.cpp)
 target_include_directories(test_bench PRIVATE ${PROJECT_SOURCE_DIR}/tools)

@@ -169,7 +169,9 @@ class DoctorTest(unittest.TestCase):
     def test_frees_with_a_wrong_size(self):
         puppet = self.puppet().show()
         puppet.tell(LIBC + "d = c._ZdlPvm; d.argtypes = [ctypes.c_void_p, ctypes.c_size_t]; d.restype = None;"
-                           " [d(c.malloc(100), 5000) for _ in range(3)]; churn_for(1.2)")
+                           " d(c.malloc(100), 5000); churn_for(1.2)")
+        self.assertEqual(self.found(puppet.pid)["HAK019"]["what"], "1 free named a size that is not the block's")
+        puppet.tell("d(c.malloc(100), 5000); d(c.malloc(100), 5000); churn_for(1.2)")
         self.assertEqual(self.found(puppet.pid)["HAK019"]["what"], "3 frees named a size that is not the block's")
 
     def test_memory_was_refused(self):

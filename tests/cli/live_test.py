@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -51,6 +52,10 @@ class LiveTest(unittest.TestCase):
         with puppet.busy():
             return self.hakmem.json(*arguments)
 
+    @staticmethod
+    def resident(pid):
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) * 1024
+
     def ended(self):
         child = subprocess.Popen(["true"])
         child.wait()
@@ -65,8 +70,7 @@ class StatTest(LiveTest):
         stat = self.json_of_busy(puppet, "stat", puppet.pid)
         self.assertTrue(stat["answered"])
         rows = {row["id"]: row["bytes"] for row in stat["ledger"]}
-        status = Path(f"/proc/{puppet.pid}/status").read_text()
-        resident = int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024
+        resident = self.resident(puppet.pid)
         allowed = max(resident // 100, 2 * MIB)
         self.assertEqual(sum(rows.values()), stat["rss_bytes"])
         self.assertLess(abs(sum(rows.values()) - resident), allowed)
@@ -91,11 +95,10 @@ class StatTest(LiveTest):
         puppet = self.puppet().show(150)
         puppet.tell("import threading; stop = time.monotonic() + 6; work = [threading.Thread(target=lambda: churn(lambda:"
                     " time.monotonic() > stop)) for _ in range(4)]; [t.start() for t in work]; grow(30, 200000)")
-        resident = lambda: int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{puppet.pid}/status").read_text()).group(1)) * 1024  # noqa: E731
         for _ in range(5):
-            before = resident()
+            before = self.resident(puppet.pid)
             stat = self.hakmem.json("stat", puppet.pid)
-            after = resident()
+            after = self.resident(puppet.pid)
             self.assertEqual(sum(row["bytes"] for row in stat["ledger"]), stat["rss_bytes"])
             allowed = max(before // 100, 2 * MIB)
             self.assertTrue(min(before, after) - allowed < stat["rss_bytes"] < max(before, after) + allowed,
@@ -136,15 +139,24 @@ class StatTest(LiveTest):
         puppet.tell("import ctypes; c = ctypes.CDLL(None); c.malloc.restype = ctypes.c_void_p;"
                     " keep = [c.malloc(40000) for _ in range(100000)]; churn_for(1.2)")
         for arguments in (["stat", puppet.pid], ["top", puppet.pid, "-n", "1"]):
-            before = os.times()
-            result = self.hakmem(*arguments)
-            after = os.times()
-            self.assertRegex(result.stdout, r"slots of 64 KiB: 10\d{4} ACTIVE.* of 100.0 GiB reserved")
-            spent = after.children_user + after.children_system - before.children_user - before.children_system
-            # docs/OBSERVE.md has the figure; this bound is for loaded machines.
-            self.assertLess(spent, 0.5, arguments)
+            spent = []
+            for _ in range(5):
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                result = self.hakmem(*arguments)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                self.assertRegex(result.stdout, r"slots of 64 KiB: 10\d{4} ACTIVE.* of 100.0 GiB reserved")
+                spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            # Time of the processor, with the start of the command: others on this machine add least to the least.
+            self.assertLess(min(spent), 0.05, (arguments, spent))
         slabs = self.hakmem.json("map", puppet.pid)["superslabs"]
         self.assertGreater(sum(len(super["slabs"]) for super in slabs), 100000)
+
+    def test_one_thread_and_two(self):
+        puppet = self.puppet(HAKMEM_SCAVENGER="off").show()
+        self.assertRegex(self.hakmem("stat", puppet.pid).stdout, r"\A\S+  up \d+ s  1 thread  figures ")
+        puppet.tell("import threading; end = threading.Event(); thread = threading.Thread(target=end.wait); thread.start()")
+        self.assertRegex(self.hakmem("stat", puppet.pid).stdout, r"\A\S+  up \d+ s  2 threads  figures ")
+        puppet.tell("end.set(); thread.join()")
 
     def test_classes_are_the_programs(self):
         puppet = self.puppet().show(8)
@@ -161,7 +173,7 @@ class StatTest(LiveTest):
             pass
         result = self.hakmem("stat", puppet.pid)
         self.assertEqual(result.returncode, FINE, result.stderr)
-        self.assertRegex(result.stdout, r"figures \d+ s old: the process has not allocated since")
+        self.assertRegex(result.stdout, r"figures \d+ s old: idle since, or its caches had all it asked for")
         self.assertFalse(self.hakmem.json("stat", puppet.pid)["answered"])
         os.kill(puppet.pid, signal.SIGCONT)
         self.assertTrue(self.json_of_busy(puppet, "stat", puppet.pid)["answered"])
@@ -359,6 +371,29 @@ class StatTest(LiveTest):
                                     group=NOBODY, extra_groups=[])
             self.refusal(result, PERMISSION, "may not be looked at")
 
+    def test_the_ledger_of_a_program_with_a_heap_of_its_own(self):
+        """node: what its engine maps for itself is no heap of ours, and no gap either."""
+        if shutil.which("node") is None:
+            self.skipTest("node is not there")
+        script = ("const held = []; for (let i = 0; i < 4000; ++i) held.push(Buffer.alloc(20000 + i, 1), {text: 'x'.repeat(i)});"
+                  " console.log('ready'); setInterval(() => { for (let i = 0; i < 20; ++i) held[i * 2] = Buffer.alloc(9000 + i); }, 5);")
+        node = subprocess.Popen(["node", "-e", script], stdout=subprocess.PIPE, text=True,
+                                env={"LD_PRELOAD": ARGUMENTS.library, "PATH": os.environ["PATH"]})
+        self.addCleanup(node.stdout.close)
+        self.addCleanup(node.wait)
+        self.addCleanup(node.kill)
+        self.assertEqual(node.stdout.readline(), "ready\n")
+        for _ in range(5):
+            before = self.resident(node.pid)
+            stat = self.hakmem.json("stat", node.pid)
+            after = self.resident(node.pid)
+            allowed = max(stat["rss_bytes"] // 100, 2 * MIB)
+            rows = {row["id"]: row["bytes"] for row in stat["ledger"]}
+            self.assertLess(abs(rows["unexplained"]), allowed)
+            self.assertTrue(min(before, after) - allowed < stat["rss_bytes"] < max(before, after) + allowed,
+                            (before, stat["rss_bytes"], after))
+        self.assertGreater(rows["small_live"], 60 * MIB)
+
     def test_a_server(self):
         if shutil.which("redis-server") is None:
             self.skipTest("redis-server is not there")
@@ -397,6 +432,7 @@ class PsTest(LiveTest):
     def test_processes(self):
         shown, off = self.puppet().show(), self.puppet(HAKMEM_STATS="off")
         off.tell("grow(1)")
+        shown.tell("churn_for(1.2)")  # its first figures may be of a heap that still grew
         rows = {row["pid"]: row for row in self.hakmem.json("ps")["processes"]}
         self.assertTrue(rows[shown.pid]["figures"])
         self.assertGreater(rows[shown.pid]["heap_bytes"], 8 * MIB)
@@ -628,6 +664,12 @@ class TopTest(LiveTest):
         self.assertEqual(result.stdout.count("where "), 2)
         self.assertNotIn("\033", result.stdout)
         self.assertRegex(result.stdout, r"a second: [1-9]\d* refills")
+
+    def test_json_is_a_line_a_look(self):
+        puppet = self.puppet().show()
+        result = self.hakmem("top", puppet.pid, "-i", "0.1", "-n", "2", "--json")
+        looks = [json.loads(line) for line in result.stdout.splitlines() if line]
+        self.assertEqual([(look["schema"], look["pid"]) for look in looks], [("hakmem.stat/1", puppet.pid)] * 2)
 
     def test_a_terminal_is_left_as_it_was(self):
         puppet = self.puppet().show()

@@ -186,6 +186,16 @@ class ProfileTest(unittest.TestCase):
         self.assertEqual(profile["endValue"] - profile["startValue"], sum(profile["weights"]))
         self.assertTrue(all(0 <= n < len(frames) for stack in profile["samples"] for n in stack))
 
+    def test_json_has_each_call_site(self):
+        data = json.loads(self.profile(self.attached("1", "for-ever"), "--json", "--growth"))
+        self.assertEqual((data["schema"], data["figure"], data["rate"]), ("hakmem.profile/1", "growth_space", 4096))
+        first = data["sites"][0]
+        self.assertIn("leaking_site", first["stack"][0]["function"])
+        self.assertTrue(first["stack"][0]["file"].endswith("leak.cpp"))
+        self.assertAlmostEqual(first["bytes"] / first["blocks"], 500, delta=25)
+        sizes = [abs(site["bytes"]) for site in data["sites"]]
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+
     def test_html_stands_alone(self):
         page = self.profile(self.attached("1", "for-ever"), "--html")
         self.assertNotIn("http", page.replace("http://www.w3.org", ""))

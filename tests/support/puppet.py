@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -93,14 +94,21 @@ class Puppet:
                          if "/dev/shm/hakmem." in line and ".profile" not in line), None)
 
 
+# "1 threads". Nouns behind a count go through tools/live/text.h, but for those of CLI11.
+PLURAL_OF_ONE = re.compile(r"(?<![\w.,:/])1 (?!means |has |was |options be used)[A-Za-z]{2,}(?<!s)s\b")
+
+
 class Command:
     def __init__(self, path):
         self.path = path
 
     def __call__(self, *arguments, **environment):
         variables = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("HAKMEM_")}
-        return subprocess.run([self.path, *map(str, arguments)], env=variables | environment, capture_output=True,
-                              text=True, timeout=60)
+        result = subprocess.run([self.path, *map(str, arguments)], env=variables | environment, capture_output=True,
+                                text=True, timeout=60)
+        wrong = PLURAL_OF_ONE.search(result.stdout + result.stderr)
+        assert wrong is None, f"hakmem {' '.join(map(str, arguments))} says: {wrong.group()}"
+        return result
 
     def json(self, *arguments):
         result = self(*arguments, "--json")

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "../live/text.h"
+
 namespace hakmem::bench {
 namespace {
 
@@ -47,7 +49,7 @@ std::string table_of(const ScaleReport& report, std::uint64_t live) {
 }
 
 std::string point_text(const ScaleCell& cell, bool by_threads) {
-  if (by_threads) return fmt::format("{} thread{}", cell.threads, cell.threads == 1 ? "" : "s");
+  if (by_threads) return tools::counted(cell.threads, "thread");
   return fmt::format("{} live", grouped(cell.live));
 }
 

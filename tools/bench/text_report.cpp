@@ -5,6 +5,7 @@
 #include <iterator>
 #include <set>
 
+#include "../live/text.h"
 #include "progress.h"
 #include "report.h"
 
@@ -97,9 +98,9 @@ void print_counts(const Report& report, Out out) {
   }
   const Settings& settings = report.measurement.settings;
   fmt::format_to(out,
-                 "\nof {} comparisons: {} slower, {} inconclusive, {} equivalent (within {:g} %), "
+                 "\nof {}: {} slower, {} inconclusive, {} equivalent (within {:g} %), "
                  "{} faster\n",
-                 report.comparisons.size(), counts[0], counts[1], counts[2],
+                 tools::counted(report.comparisons.size(), "comparison"), counts[0], counts[1], counts[2],
                  settings.margin * 100.0, counts[3]);
   fmt::format_to(out, "ratio above 1: hakmem is better; median of the ratios within the rounds\n");
 }
@@ -117,12 +118,12 @@ void print_rounds(const Report& report, Out out) {
   const std::size_t needed = rounds_for_a_verdict(report);
   if (most < needed && !report.comparisons.empty()) {
     fmt::format_to(out,
-                   "with {} comparisons no verdict but inconclusive is possible before round {}\n",
-                   report.comparisons.size(), needed);
+                   "with {} no verdict but inconclusive is possible before round {}\n",
+                   tools::counted(report.comparisons.size(), "comparison"), needed);
   }
-  fmt::format_to(out, "{} round{} in {}, seed {}; rows that ended by: ",
+  fmt::format_to(out, "{} {} in {}, seed {}; rows that ended by: ",
                  least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most),
-                 most == 1 ? "" : "s", duration_text(report.measurement.seconds),
+                 tools::form_of(most, "round"), duration_text(report.measurement.seconds),
                  report.measurement.settings.seed);
   const char* separator = "";
   for (const Stop stop :

@@ -7,6 +7,7 @@ export interface ChartOptions { title: string; format: (value: number) => string
 
 const LEFT = 68, RIGHT = 10, TOP = 8, BOTTOM = 20;
 const TABLE_ROWS = 60;
+const SPAN_MIN_MS = 10_000;  // the first seconds do not fill the chart
 
 // Round steps: of powers of 2 for bytes they would not be, so 1, 2, 5 of what the largest unit is.
 function ticksTo(most: number, format: (value: number) => string): number[] {
@@ -68,7 +69,7 @@ export class TimeChart {
     return [clock(this.times[i]), ...this.series.filter(one => one.values[i] !== 0 || one.line || !this.options.stacked)
       .map(one => `${one.label}  ${this.options.format(one.values[i] ?? 0)}`)].join("\n");
   }
-  private get begin(): number { return Math.min(this.times[0] ?? 0, (this.times[this.times.length - 1] ?? 0) - 60_000); }
+  private get begin(): number { return Math.min(this.times[0] ?? 0, (this.times[this.times.length - 1] ?? 0) - SPAN_MIN_MS); }
   private x(time: number): number {
     const end = this.times[this.times.length - 1] ?? 1;
     return LEFT + (time - this.begin) / Math.max(1, end - this.begin) * (this.canvas.clientWidth - LEFT - RIGHT);
@@ -148,7 +149,7 @@ export class TimeChart {
     }
     const end = this.times[this.times.length - 1];
     if (end === undefined) return;
-    const step = [10_000, 30_000, 60_000, 120_000].find(one => (end - this.begin) / one <= 8) ?? 120_000;
+    const step = [2_000, 5_000, 10_000, 30_000, 60_000, 120_000].find(one => (end - this.begin) / one <= 8) ?? 120_000;
     pen.textAlign = "center";
     for (let back = 0; end - back >= this.begin; back += step) {
       const x = this.x(end - back);

@@ -1,6 +1,6 @@
 // The size classes in use: slabs, blocks, and the memory in them that nobody holds.
 import {ClassRow, Store, fetchReading} from "./api";
-import {SortedTable, bar, bytes, count, element, percent} from "./dom";
+import {SortedTable, bar, bytes, count, counted, element, percent} from "./dom";
 import {colour} from "./colours";
 import {View} from "./view";
 
@@ -30,7 +30,7 @@ export class Classes implements View {
     const {classes} = await fetchReading(store.at);
     this.most = Math.max(1, ...classes.map(idle));
     const sum = classes.reduce((bytesSoFar, row) => bytesSoFar + idle(row), 0);
-    this.note.textContent = `${classes.length} classes have slabs; ${bytes(sum)} in them are held by nobody. Headings sort.`;
+    this.note.textContent = `${counted(classes.length, "class has", "classes have")} slabs; ${bytes(sum)} in them are held by nobody. Headings sort.`;
     this.table.show(classes);
   }
 }

@@ -28,6 +28,11 @@ export function count(value: number): string {
   return Math.round(value).toString().replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
 }
 
+// "1 slot", "2 slots".
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${Math.round(value) === 1 ? one : many}`;
+}
+
 export function rate(value: number): string {
   return value >= 10 || value === 0 ? count(value) : value.toFixed(1);
 }

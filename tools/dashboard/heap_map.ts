@@ -1,6 +1,6 @@
 // The heap map's view: filters, legend, what lies under the pointer, and the same as a table.
 import {Kind, MapFrame, SLOTS, Store, fetchMap} from "./api";
-import {SortedTable, bytes, clock, count, duration, element, hideTip, percent, showTip} from "./dom";
+import {SortedTable, bytes, clock, count, counted, duration, element, hideTip, percent, showTip} from "./dom";
 import {slabColour} from "./colours";
 import {nearlyEmpty} from "./fragmentation";
 import {Filter, MapCanvas} from "./map_canvas";
@@ -115,7 +115,7 @@ export class HeapMap implements View {
     const ramp = (colourAt: (at: number) => string): string => `linear-gradient(90deg, ${[0, 0.2, 0.4, 0.6, 0.8, 1].map(colourAt).join(", ")})`;
     this.sizes.style.background = ramp(at => slabColour(at, 0.85));
     this.fullness.style.background = ramp(at => slabColour(0.2, at));
-    this.note.textContent = `${count(frame.superslabs)} SuperSlabs of 32 slots` +
+    this.note.textContent = `${counted(frame.superslabs, "SuperSlab")} of 32 slots` +
       (frame.neverOpened > 0 ? `, ${count(frame.neverOpened)} more committed and never used` : "") + `, at ${clock(frame.time)}`;
     this.applyFilter();
     this.describe(this.picture.selected);
@@ -183,7 +183,7 @@ export class HeapMap implements View {
     this.picture.setFilter(filter);
     let found = 0;
     for (let slot = 0; filter !== null && slot < frame.slots; ++slot) found += filter(slot) ? 1 : 0;
-    this.matches.textContent = filter === null ? `${count(frame.slots)} slots` : `${count(found)} of ${count(frame.slots)} slots`;
+    this.matches.textContent = filter === null ? counted(frame.slots, "slot") : `${count(found)} of ${counted(frame.slots, "slot")}`;
   }
 
   private hover(slot: number, event: PointerEvent | null): void {
@@ -202,8 +202,8 @@ export class HeapMap implements View {
     let slots = 1;
     while ((head + slots) % SLOTS !== 0 && frame.kind(head + slots) === Kind.Tail) ++slots;
     return [...list, ["blocks of", bytes(frame.blockBytes[size])], ["taken", `${count(taken)} of ${count(blocks)}, ${percent(taken, blocks)}`],
-      ["free", bytes((blocks - taken) * frame.blockBytes[size])], ["slab", slots === 1 ? "1 slot" : `${slots} slots`],
-      ...(age === null ? [] : [["age", duration(age)] as [string, string]]), ["cache", `${frame.owner(slot)}`]];
+      ["free", bytes((blocks - taken) * frame.blockBytes[size])], ["slab", counted(slots, "slot")],
+      ...(age === null ? [] : [["age", duration(age)] as [string, string]]), ["owner", `thread cache ${frame.owner(slot)}`]];
   }
   private describe(slot: number): void {
     const facts = this.facts(slot);

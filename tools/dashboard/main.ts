@@ -2,7 +2,7 @@
 import {Store} from "./api";
 import {Classes} from "./classes";
 import {colour} from "./colours";
-import {bytes, clock, duration, element, hideTip} from "./dom";
+import {bytes, clock, counted, duration, element, hideTip} from "./dom";
 import {Flame} from "./flame";
 import {Fragmentation} from "./fragmentation";
 import {HeapMap} from "./heap_map";
@@ -83,7 +83,7 @@ function showFrame(): void {
   if (head !== null) {
     document.title = `${head.name}[${head.pid}] – hakmem`;
     name.textContent = `${head.name}[${head.pid}]`;
-    about.textContent = `${head.command || head.name}  ·  ${head.user}  ·  up ${duration(head.age_s)}  ·  ${head.threads} thread${head.threads === 1 ? "" : "s"}`;
+    about.textContent = `${head.command || head.name}  ·  ${head.user}  ·  up ${duration(head.age_s)}  ·  ${counted(head.threads, "thread")}`;
     about.title = head.command;
   }
   const ended = head?.ended_ms ?? 0;

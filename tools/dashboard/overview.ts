@@ -1,6 +1,6 @@
 // Where the memory is: rows that sum to the resident size, and the few figures to know first.
 import {Reading, Store, fetchReading} from "./api";
-import {SortedTable, bar, bytes, count, duration, element, percent} from "./dom";
+import {SortedTable, bar, bytes, count, counted, duration, element, percent} from "./dom";
 import {colour, rowColour} from "./colours";
 import {View} from "./view";
 
@@ -73,7 +73,7 @@ export class Overview implements View {
       tile("hakmem's own", bytes(part("metadata")), `${percent(part("metadata"), reading.rss_bytes)} of the resident`),
       tile("memory refused", count(failed), failed > 0 ? "shared_fail: see events" : "shared_fail: never", failed > 0 ? "warn" : ""),
       tile("age of the figures", reading.age_ms < 2000 ? `${reading.age_ms} ms` : duration(reading.age_ms / 1000),
-           reading.age_ms < 2000 ? "the process is busy" : "it has not allocated since"));
+           reading.age_ms < 2000 ? "the process is busy" : "idle, or served by its caches"));
   }
 
   private showFacts(totals: Record<string, number>): void {
@@ -82,7 +82,7 @@ export class Overview implements View {
       ["slots of 64 KiB", `${count(totals.active_slots ?? 0)} ACTIVE, ${count(totals.empty_slots ?? 0)} EMPTY, ${count(totals.unused_slots ?? 0)} UNUSED of ${count(slots)}`],
       ["committed", `${bytes(totals.committed_bytes ?? 0)} of ${bytes(totals.reserved_bytes ?? 0)} reserved`],
       ["reservations", `${totals.reservations} of ${count(totals.reservations_max ?? 0)}`],
-      ["pool", `${count(totals.pool_acquires ?? 0)} acquires, ${count(totals.pool_releases ?? 0)} releases, ${count(totals.pool_grows ?? 0)} grown`],
+      ["pool", `${counted(totals.pool_acquires ?? 0, "acquire")}, ${counted(totals.pool_releases ?? 0, "release")}, ${count(totals.pool_grows ?? 0)} grown`],
       ["purged", `${bytes((totals.purged_slots ?? 0) * 65536)} so far, ${count(totals.purge_refusals ?? 0)} refused`],
       ["thread caches", `${totals.caches}, ${totals.parked_caches} parked`],
       ["messages", `${count(totals.messages_sent ?? 0)} sent, ${count(totals.messages_received ?? 0)} received`],

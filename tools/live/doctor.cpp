@@ -11,6 +11,7 @@
 #include "doctor_rules.h"
 #include "explain.h"
 #include "failure.h"
+#include "text.h"
 
 namespace hakmem::tools {
 namespace {
@@ -92,7 +93,7 @@ int doctor(const Options& options) {
   nlohmann::ordered_json out{{"schema", "hakmem.doctor/1"}, {"pid", options.pid}};
   out["rules"] = nlohmann::ordered_json::array();
   int looked_at = 0;
-  int findings = 0;
+  std::uint64_t findings = 0;
   for (const Rule& rule : rules) {
     const bool is_asked = applies(rule, patient);
     const std::optional<Finding> finding = is_asked ? rule.examine(patient) : std::nullopt;
@@ -105,7 +106,7 @@ int doctor(const Options& options) {
   if (options.json) {
     fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
-    fmt::print("{} finding{}; {} of {} rules looked at{}\n", findings, findings == 1 ? "" : "s", looked_at, rules.size(),
+    fmt::print("{}; {} of {} rules looked at{}\n", counted(findings, "finding"), looked_at, rules.size(),
                options.pid == 0 ? ", the others need a process" : patient.reading ? "" : ", the others need figures");
   }
   return findings == 0 ? kExitFine : kExitFinding;

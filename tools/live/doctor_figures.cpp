@@ -70,8 +70,8 @@ Answer nobody_gives_back(const Patient& patient) {
   const std::int64_t idle = retained(patient);
   if (has_scavenger || decay == kDurationNeverMs || age < decay + 1000 || idle < kWorthBytes) return std::nullopt;
   return Finding{
-      fmt::format("{} of EMPTY slots and retained blocks stay: the program has not allocated for {}", bytes_text(idle),
-                  duration_text(static_cast<double>(age) / 1000)),
+      fmt::format("{} of EMPTY slots and retained blocks stay: for {} the program was idle, or its caches had all it asked for",
+                  bytes_text(idle), duration_text(static_cast<double>(age) / 1000)),
       scavenger == 0 ? "HAKMEM_SCAVENGER=off: memory goes back at calls of malloc and free alone"
                      : "a program with one thread gets no scavenger, and gives back only while it allocates or frees",
       "HAKMEM_SCAVENGER=on hakmem run -- PROGRAM",
@@ -106,20 +106,20 @@ Answer kept_for_ever(const Patient& patient) {
 }
 
 Answer refused_memory(const Patient& patient) {
-  const std::int64_t times = total(patient, "shared_fail");
+  const std::uint64_t times = patient.reading->page.total("shared_fail");
   if (times == 0) return std::nullopt;
   return Finding{
-      fmt::format("the system refused memory {} times", times),
+      fmt::format("the system refused memory {}", counted(times, "time")),
       "the pool found no slots, and the system gave none: a limit of address space (ulimit -v), overcommit, or no memory",
       fmt::format("grep -E 'address space|data size' /proc/{}/limits", patient.pid), "shows the limit that is too small",
       "this process's figure shared_fail; setrlimit(2)"};
 }
 
 Answer locked_memory(const Patient& patient) {
-  const std::int64_t times = total(patient, "purge_refusals");
+  const std::uint64_t times = patient.reading->page.total("purge_refusals");
   if (times == 0) return std::nullopt;
   return Finding{
-      fmt::format("the system did not take memory back {} times", times),
+      fmt::format("the system did not take memory back {}", counted(times, "time")),
       "pages that are locked (mlock, mlockall) cannot be given back with madvise",
       fmt::format("grep VmLck /proc/{}/status", patient.pid),
       "shows how much is locked; mlock of what must not be swapped, instead of mlockall, lets the rest go back",
@@ -127,10 +127,10 @@ Answer locked_memory(const Patient& patient) {
 }
 
 Answer sized_mismatch(const Patient& patient) {
-  const std::int64_t times = total(patient, "sized_mismatches");
+  const std::uint64_t times = patient.reading->page.total("sized_mismatches");
   if (times == 0) return std::nullopt;
   return Finding{
-      fmt::format("{} frees named a size that is not the block's", times),
+      fmt::format("{} a size that is not the block's", counted(times, "free named", "frees named")),
       "operator delete(p, size) or free_sized with a wrong size: the program deletes by a type it did not allocate",
       "hakmem run --hardened -- PROGRAM", "the first such free ends the program, with a backtrace",
       "docs/THREAT-MODEL.md"};

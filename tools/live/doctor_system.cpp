@@ -123,7 +123,7 @@ Answer no_figures(const Patient& patient) {
 Answer ignored_options(const Patient& patient) {
   if (patient.ignored_options.empty()) return std::nullopt;
   return Finding{
-      fmt::format("{} option{} ignored", patient.ignored_options.size(), patient.ignored_options.size() == 1 ? " is" : "s are"),
+      counted(patient.ignored_options.size(), "option is", "options are") + " ignored",
       patient.ignored_options.front(),
       patient.pid == 0 ? "hakmem explain" : fmt::format("hakmem explain {}", patient.pid),
       "shows every option, its value and where that came from", "the library's own parser read this environment"};

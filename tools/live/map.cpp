@@ -130,7 +130,7 @@ void print_map(const HeapMap& map, const Options& options) {
   if (map.superslabs.size() > options.rows) {
     fmt::print("... {} more (--rows)\n", map.superslabs.size() - options.rows);
   }
-  if (map.never_opened != 0) fmt::print("{} SuperSlabs committed and never used\n", map.never_opened);
+  if (map.never_opened != 0) fmt::print("{} committed and never used\n", counted(map.never_opened, "SuperSlab"));
 }
 
 void print_json(const HeapMap& map, const Options& options) {

@@ -124,7 +124,8 @@ ProcessInfo read_process(int pid) {
   info.user = user_name(info.uid);
   info.command = read_text(folder_of(pid) + "/cmdline").value_or("");
   while (!info.command.empty() && info.command.back() == '\0') info.command.pop_back();
-  std::replace(info.command.begin(), info.command.end(), '\0', ' ');
+  // A line of it is as good as a word.
+  for (const char end : {'\0', '\n', '\t'}) std::replace(info.command.begin(), info.command.end(), end, ' ');
   info.command = info.command.empty() ? info.name : printable(info.command);
   // Field 22 is the start in clock ticks since boot; the name before it may hold blanks.
   const std::string stat = read_text(folder_of(pid) + "/stat").value_or("");

@@ -135,8 +135,8 @@ int ps(bool json) {
     fmt::print("{}\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
   } else {
     print_rows(rows);
-    if (removed != 0) fmt::print(stderr, "hakmem: removed {} pages of processes that are gone\n", removed);
-    if (hidden != 0) fmt::print(stderr, "hakmem: {} processes of other users could not be looked at\n", hidden);
+    if (removed != 0) fmt::print(stderr, "hakmem: removed {} that dead processes left\n", counted(removed, "file"));
+    if (hidden != 0) fmt::print(stderr, "hakmem: {} of other users could not be looked at\n", counted(hidden, "process", "processes"));
   }
   return kExitFine;
 }
@@ -145,7 +145,7 @@ int purge(int pid, unsigned wait_ms) {
   const StatsPage before = read_page(pid);
   const StatsPage after = ask_page(pid, Request::kPurge, wait_ms);
   if (!after.answered) {
-    fmt::print("process {} has been asked; it has not allocated since, and will answer when it does\n", pid);
+    fmt::print("process {} has been asked; it is idle, or its caches have all it asks for, and it answers when that changes\n", pid);
     return kExitFinding;
   }
   const Table& events = after.table("events");

@@ -20,7 +20,8 @@ constexpr std::size_t kEventsShown = 5;
 
 std::string age_text(const StatsPage& page) {
   if (page.age_ms < 2000) return fmt::format("{} ms old", page.age_ms);
-  return fmt::format("{} old: the process has not allocated since", duration_text(static_cast<double>(page.age_ms) / 1000));
+  // Who passes no slow path writes no figures.
+  return fmt::format("{} old: idle since, or its caches had all it asked for", duration_text(static_cast<double>(page.age_ms) / 1000));
 }
 
 std::string ledger_text(const Ledger& ledger) {
@@ -168,8 +169,8 @@ Rounding rounding_of(const StatsPage& page) {
 std::string stat_text(const Reading& reading) {
   const StatsPage& page = reading.page;
   const ProcessInfo& process = reading.process;
-  std::string text = fmt::format("{}[{}]  up {}  {} threads  figures {}\n", process.name, process.pid,
-                                 duration_text(process.age_s), process.threads, age_text(page));
+  std::string text = fmt::format("{}[{}]  up {}  {}  figures {}\n", process.name, process.pid,
+                                 duration_text(process.age_s), counted(process.threads, "thread"), age_text(page));
   text += ledger_text(reading.ledger);
   const Rounding rounding = rounding_of(page);
   text += fmt::format("of blocks up to 2 MiB in use, rounding is {} at most; an estimate: {}, if sizes are spread evenly\n",
@@ -181,13 +182,14 @@ std::string stat_text(const Reading& reading) {
                       bytes_text(static_cast<std::int64_t>(page.total("committed_bytes"))),
                       bytes_text(static_cast<std::int64_t>(page.total("reserved_bytes"))), page.total("reservations"),
                       page.total("reservations_max"));
-  text += fmt::format("pool: {} acquires, {} releases, {} grown, {} purged, {} purges refused, shared_fail {}\n",
-                      page.total("pool_acquires"), page.total("pool_releases"), page.total("pool_grows"),
-                      bytes_text(static_cast<std::int64_t>(page.total("purged_slots") << 16)), page.total("purge_refusals"),
-                      page.total("shared_fail"));
-  text += fmt::format("caches: {} of which {} parked; {} refills, {} flushes; messages: {} sent, {} received; {} slabs adopted\n",
-                      page.total("caches"), page.total("parked_caches"), page.total("refills"), page.total("flushes"),
-                      page.total("messages_sent"), page.total("messages_received"), page.total("slabs_adopted"));
+  text += fmt::format("pool: {}, {}, {} grown, {} purged, {} refused, shared_fail {}\n",
+                      counted(page.total("pool_acquires"), "acquire"), counted(page.total("pool_releases"), "release"),
+                      page.total("pool_grows"), bytes_text(static_cast<std::int64_t>(page.total("purged_slots") << 16)),
+                      counted(page.total("purge_refusals"), "purge"), page.total("shared_fail"));
+  text += fmt::format("caches: {} of which {} parked; {}, {}; messages: {} sent, {} received; {} adopted\n",
+                      page.total("caches"), page.total("parked_caches"), counted(page.total("refills"), "refill"),
+                      counted(page.total("flushes"), "flush", "flushes"), page.total("messages_sent"),
+                      page.total("messages_received"), counted(page.total("slabs_adopted"), "slab"));
   if (reading.latency_s > 0) text += latency_text(reading.latency, reading.latency_s);
   return text + classes_text(page) + events_text(page);
 }

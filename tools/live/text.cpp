@@ -35,6 +35,15 @@ std::string count_text(std::uint64_t count) {
   return digits;
 }
 
+std::string form_of(std::uint64_t count, std::string_view one, std::string_view many) {
+  if (count == 1) return std::string(one);
+  return many.empty() ? std::string(one) + "s" : std::string(many);
+}
+
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, form_of(count, one, many));
+}
+
 std::string bar(double share, int width) {
   constexpr std::array kParts = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   const int eighths = static_cast<int>(std::lround(std::clamp(share, 0.0, 1.0) * width * 8));

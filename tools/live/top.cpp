@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <deque>
@@ -74,13 +75,15 @@ struct Options {
   int pid = 0;
   double interval_s = 1;
   std::uint64_t count = 0;
+  bool json = false;
 };
 
-std::string rate_text(const StatsPage& now, const StatsPage& before, const char* name) {
+// "12 refills"; "- refills" where no figures came in between.
+std::string rate_text(const StatsPage& now, const StatsPage& before, const char* name, const char* one, const char* many) {
   const std::uint64_t ms = now.total("written_ms") - before.total("written_ms");
-  if (ms == 0) return "-";
+  if (ms == 0) return fmt::format("- {}", many);
   const std::uint64_t delta = now.total(name) - std::min(before.total(name), now.total(name));
-  return fmt::format("{:.0f}", static_cast<double>(delta) * 1000 / static_cast<double>(ms));
+  return counted(static_cast<std::uint64_t>(std::lround(static_cast<double>(delta) * 1000 / static_cast<double>(ms))), one, many);
 }
 
 std::string sparkline(const std::deque<std::uint64_t>& values) {
@@ -92,10 +95,11 @@ std::string sparkline(const std::deque<std::uint64_t>& values) {
 }
 
 std::string rates(const StatsPage& now, const StatsPage& before) {
-  return fmt::format("a second: {} refills, {} flushes, {} messages sent, {} slabs acquired, {} released, {} slots purged\n",
-                     rate_text(now, before, "refills"), rate_text(now, before, "flushes"),
-                     rate_text(now, before, "messages_sent"), rate_text(now, before, "pool_acquires"),
-                     rate_text(now, before, "pool_releases"), rate_text(now, before, "purged_slots"));
+  const auto rate = [&](const char* name, const char* one, const char* many) { return rate_text(now, before, name, one, many); };
+  return fmt::format("a second: {}, {}, {} sent, {} acquired, {} released, {} purged\n", rate("refills", "refill", "refills"),
+                     rate("flushes", "flush", "flushes"), rate("messages_sent", "message", "messages"),
+                     rate("pool_acquires", "slab", "slabs"), rate("pool_releases", "slab", "slabs"),
+                     rate("purged_slots", "slot", "slots"));
 }
 
 // True when somebody pressed q.
@@ -106,8 +110,17 @@ bool wait_for_key(double seconds, bool live) {
   return read(0, &key, 1) <= 0 || key == 'q';
 }
 
+// `every_s`: 0 where there is no screen.
+std::string look_text(const Reading& reading, const StatsPage& before, const std::deque<std::uint64_t>& history, double every_s) {
+  std::string text = stat_text(reading);
+  const std::size_t first_line = text.find('\n') + 1;
+  text.insert(first_line, "resident " + sparkline(history) + "\n" + rates(reading.page, before));
+  if (every_s > 0) text.insert(0, fmt::format("hakmem top, every {} s, q ends\n", every_s));
+  return text;
+}
+
 int top(const Options& options) {
-  const bool live = isatty(1) != 0 && isatty(0) != 0;
+  const bool live = !options.json && isatty(1) != 0 && isatty(0) != 0;
   Reading reading = take_reading(options.pid);  // its failure belongs on the ordinary screen
   StatsPage before = reading.page;
   std::deque<std::uint64_t> history;
@@ -116,11 +129,7 @@ int top(const Options& options) {
     for (std::uint64_t turn = 1; g_stop == 0; ++turn) {
       history.push_back(reading.ledger.rss);
       if (history.size() > 40) history.pop_front();
-      std::string text = stat_text(reading);
-      const std::size_t first_line = text.find('\n') + 1;
-      text.insert(first_line, "resident " + sparkline(history) + "\n" + rates(reading.page, before));
-      if (live) text.insert(0, "hakmem top, every " + fmt::format("{} s, q ends\n", options.interval_s));
-      screen.show(text);
+      screen.show(options.json ? stat_json(reading).dump() : look_text(reading, before, history, live ? options.interval_s : 0));
       if (turn == options.count || wait_for_key(options.interval_s, live)) return kExitFine;
       before = reading.page;
       try {
@@ -143,6 +152,7 @@ void declare_top(CLI::App* app, Action* action) {
   command->add_option("PID", options->pid, "the process")->required()->check(CLI::PositiveNumber);
   command->add_option("-i,--interval", options->interval_s, "seconds between two looks (1)")->check(CLI::Range(0.1, 3600.0));
   command->add_option("-n,--count", options->count, "how many looks; until q or the end of the process otherwise");
+  command->add_flag("--json", options->json, "a line of JSON a look, schema hakmem.stat/1");
   command->footer("On a terminal a screen that changes, q ends it; otherwise one text after another.");
   command->callback([options, action] { *action = [options] { return top(*options); }; });
 }

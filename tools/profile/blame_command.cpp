@@ -21,14 +21,15 @@ std::string size(std::uint64_t bytes) { return bytes_text(static_cast<std::int64
 
 std::string to_text(const Blame& blame, std::size_t rows) {
   std::string out =
-      fmt::format("{} nearly empty slabs, of which one block in sixteen or fewer is taken, keep {} of free memory to\n"
-                  "themselves; {} of that went back to the system page by page\n",
-                  count_text(blame.slabs), size(blame.pinned_bytes), size(blame.purged_bytes));
+      fmt::format("{} {}, of which one block in sixteen or fewer is taken, {} {} of free memory to\n"
+                  "{}; {} of that went back to the system page by page\n",
+                  count_text(blame.slabs), form_of(blame.slabs, "nearly empty slab"), form_of(blame.slabs, "keeps", "keep"),
+                  size(blame.pinned_bytes), form_of(blame.slabs, "itself", "themselves"), size(blame.purged_bytes));
   out += to_table(blame.waste, rows);
-  out += fmt::format("{} are attributed, by {} of {} live samples; {} are not: no sampled block is in those slabs, their\n"
+  out += fmt::format("{} are attributed, by {} of {} {}; {} are not: no sampled block is in those slabs, their\n"
                      "blocks lie in thread caches, or were allocated before the profile began",
                      size(blame.attributed_bytes), count_text(blame.pinning), count_text(blame.samples),
-                     size(blame.not_attributed()));
+                     form_of(blame.samples, "live sample"), size(blame.not_attributed()));
   if (blame.older_bytes != 0) {
     out += fmt::format(" ({} are in slabs older than that)", size(blame.older_bytes));
   }
@@ -36,17 +37,7 @@ std::string to_text(const Blame& blame, std::size_t rows) {
 }
 
 nlohmann::ordered_json site_json(const Profile& waste, const ProfileSample& sample) {
-  nlohmann::ordered_json stack = nlohmann::ordered_json::array();
-  for (const std::size_t index : sample.locations) {
-    const Location& location = waste.locations[index];
-    nlohmann::ordered_json frame{{"function", location_text(waste, location)}};
-    if (!location.file.empty()) {
-      frame["file"] = location.file;
-      frame["line"] = location.line;
-    }
-    stack.push_back(frame);
-  }
-  return {{"pinned_bytes", sample.values[1]}, {"pinning_blocks", sample.values[0]}, {"stack", stack}};
+  return {{"pinned_bytes", sample.values[1]}, {"pinning_blocks", sample.values[0]}, {"stack", stack_json(waste, sample)}};
 }
 
 std::string to_json(const Blame& blame, const BlameOptions& options) {

@@ -26,7 +26,7 @@
 namespace hakmem::tools {
 namespace {
 
-enum class Format { kTable, kPprof, kFolded, kSpeedscope, kHtml };
+enum class Format { kTable, kJson, kPprof, kFolded, kSpeedscope, kHtml };
 
 struct Options {
   int pid = 0;
@@ -34,11 +34,12 @@ struct Options {
   std::string output;
   std::uint32_t rate = 0;
   std::size_t rows = 20;
-  bool folded = false, speedscope = false, html = false;
+  bool json = false, folded = false, speedscope = false, html = false;
   bool live = false, allocated = false, peak = false, growth = false;
   std::string before, after;  // of diff
 
   Format format() const {
+    if (json) return Format::kJson;
     if (folded) return Format::kFolded;
     if (speedscope) return Format::kSpeedscope;
     if (html) return Format::kHtml;
@@ -56,6 +57,8 @@ void deliver(const Profile& profile, const Options& options, const std::string& 
   switch (options.format()) {
     case Format::kTable:
       return write_output(options.output, to_table(profile, options.rows));
+    case Format::kJson:
+      return write_output(options.output, to_json(profile, name));
     case Format::kPprof:
       return write_output(options.output, to_pprof(profile));
     case Format::kFolded:
@@ -80,8 +83,8 @@ int profile(const Options& options) {
   choose(&result, options.column());
   deliver(result, options, fmt::format("{}[{}]", process.name, options.pid));
   if (options.format() == Format::kPprof && options.output != "-") {
-    fmt::print(stderr, "hakmem: {} samples of {} call stacks in {}; go tool pprof -http=: {}\n", result.taken,
-               result.samples.size(), options.output, options.output);
+    fmt::print(stderr, "hakmem: {} of {} in {}; go tool pprof -http=: {}\n", counted(result.taken, "sample"),
+               counted(result.samples.size(), "call stack"), options.output, options.output);
   }
   return kExitFine;
 }
@@ -106,6 +109,7 @@ int diff(const Options& options) {
 void add_output(CLI::App* command, Options* options) {
   command->add_option("-o,--output", options->output, "a file, or - for stdout; alone it means pprof");
   CLI::Option_group* formats = command->add_option_group("format");
+  formats->add_flag("--json", options->json, "as JSON, schema hakmem.profile/1, all call stacks");
   formats->add_flag("--folded", options->folded, "a line a call stack, for flamegraph.pl and others");
   formats->add_flag("--speedscope", options->speedscope, "JSON for speedscope.app");
   formats->add_flag("--html", options->html, "a page with a flame graph, which needs nothing else");

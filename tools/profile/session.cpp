@@ -116,8 +116,8 @@ Session::~Session() {
 void Session::begin(std::uint32_t rate) {
   const StatsPage page = ask_page(pid_, Request::kProfile, kAnswerMs, rate);
   if (!page.answered) {
-    throw Failure(kExitFinding, "process {} did not answer: it does not allocate now; the request stands, and the"
-                  " profile begins when it does", pid_);
+    throw Failure(kExitFinding, "process {} did not answer: it is idle, or its caches have all it asks for; the request stands, and the"
+                  " profile begins when that changes", pid_);
   }
   if (page.total("profile_rate") == 0) {
     throw Failure(kExitUnsupported, "process {} refuses to be profiled: it is in a sandbox (seccomp), runs an older"

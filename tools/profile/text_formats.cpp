@@ -23,6 +23,7 @@ struct Row {
   std::vector<std::string> frames;  // the innermost first
   std::int64_t blocks = 0;
   std::int64_t bytes = 0;
+  const ProfileSample* sample = nullptr;  // one of them
 };
 
 std::string place_text(const Location& location) {
@@ -50,6 +51,7 @@ std::vector<Row> rows_of(const Profile& profile, bool with_places) {
     row.bytes += sample.values[profile.chosen];
     if (profile.chosen > 0) row.blocks += sample.values[profile.chosen - 1];
     row.frames = std::move(frames);
+    row.sample = &sample;
   }
   std::vector<Row> rows;
   for (auto& [frames, row] : sums) rows.push_back(std::move(row));
@@ -94,14 +96,14 @@ std::string to_table(const Profile& profile, std::size_t rows_max) {
     total += row.bytes;
     all += std::abs(row.bytes);
   }
-  std::string out = fmt::format("{} of {}, sampled every {} in the mean ({} samples)\n",
+  std::string out = fmt::format("{} of {}, sampled every {} in the mean ({})\n",
                                 profile.columns[profile.chosen].name, bytes_text(total),
-                                bytes_text(profile.rate), profile.taken);
+                                bytes_text(profile.rate), counted(profile.taken, "sample"));
   if (profile.lost != 0) {
-    out += fmt::format("{} samples could not be followed to their end: live and peak lack them\n", profile.lost);
+    out += fmt::format("{} not be followed to the end: live and peak lack that\n", counted(profile.lost, "sample could", "samples could"));
   }
   if (profile.stacks_lost != 0) {
-    out += fmt::format("{} samples have no call site: the file of the profile is full\n", profile.stacks_lost);
+    out += fmt::format("{} no call site: the file of the profile is full\n", counted(profile.stacks_lost, "sample has", "samples have"));
   }
   out += "       bytes             blocks  call site\n";
   for (std::size_t i = 0; i < rows.size() && i < rows_max; ++i) {
@@ -115,8 +117,38 @@ std::string to_table(const Profile& profile, std::size_t rows_max) {
       out += fmt::format("{:>34}{}\n", "from ", row.frames[frame]);
     }
   }
-  if (rows.size() > rows_max) out += fmt::format("... {} more call stacks (--rows)\n", rows.size() - rows_max);
+  if (rows.size() > rows_max) out += fmt::format("... {} (--rows)\n", counted(rows.size() - rows_max, "more call stack"));
   return out;
+}
+
+Json stack_json(const Profile& profile, const ProfileSample& sample) {
+  Json stack = Json::array();
+  for (const std::size_t index : sample.locations) {
+    const Location& location = profile.locations[index];
+    Json frame{{"function", location_text(profile, location)}};
+    if (!location.file.empty()) {
+      frame["file"] = location.file;
+      frame["line"] = location.line;
+    }
+    stack.push_back(frame);
+  }
+  return stack;
+}
+
+std::string to_json(const Profile& profile, const std::string& name) {
+  Json sites = Json::array();
+  for (const Row& row : rows_of(profile, true)) {
+    if (row.bytes == 0) break;
+    sites.push_back({{"bytes", row.bytes}, {"blocks", row.blocks}, {"stack", stack_json(profile, *row.sample)}});
+  }
+  return dump({{"schema", "hakmem.profile/1"},
+               {"name", name},
+               {"figure", profile.columns[profile.chosen].name},
+               {"rate", profile.rate},
+               {"samples", profile.taken},
+               {"samples_lost", profile.lost},
+               {"samples_without_site", profile.stacks_lost},
+               {"sites", sites}}) + "\n";
 }
 
 std::string to_folded(const Profile& profile) {

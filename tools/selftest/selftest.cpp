@@ -22,6 +22,7 @@
 #include "crimes.h"
 #include "../exit_code.h"
 #include "../installation.h"
+#include "../live/text.h"
 
 namespace hakmem::selftest {
 namespace {
@@ -168,7 +169,7 @@ void print_table(const std::vector<Result>& results) {
                cell(result.crime->in_hardened, result.verdict[1]));
     for (int i = 0; i < 2; ++i) caught[i] += result.verdict[i].caught ? 1 : 0;
   }
-  fmt::print("\n{} crimes: {} caught by libhakmem.so, {} by libhakmem-hardened.so\n", results.size(),
+  fmt::print("\n{}: {} caught by libhakmem.so, {} by libhakmem-hardened.so\n", tools::counted(results.size(), "crime"),
              caught[0], caught[1]);
 }
 
