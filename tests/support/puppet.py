@@ -95,7 +95,7 @@ class Puppet:
 
 
 # "1 threads". Nouns behind a count go through tools/live/text.h, but for those of CLI11.
-PLURAL_OF_ONE = re.compile(r"(?<![\w.,:/])1 (?!means |has |was |options be used)[A-Za-z]{2,}(?<!s)s\b")
+PLURAL_OF_ONE = re.compile(r"(?<![\w.,:/])1 (?!means |has |was |options be )[A-Za-z]{2,}(?<!s)s\b")
 
 
 class Command:

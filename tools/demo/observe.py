@@ -32,8 +32,8 @@ kept, spike = [], [bytes(2000) for _ in range(40000)]
 print("ready", flush=True)
 del spike[::2]
 while True:
-    kept += [bytes(100 + n % 400) for n in range(2000)]
-    time.sleep(0.01)
+    kept += [bytes(100 + n % 400) for n in range(1000)]
+    time.sleep(0.1)
 """
 NODE = """
 const held = [];
@@ -135,7 +135,7 @@ class Demo:
 
     # Of each process the look that was furthest from what the kernel had just before and just after it.
     def ledgers(self, programs):
-        rows = [f"{'':14} {'VmRSS':>10} {'ledger':>10} {'outside':>9} {'unexplained':>12}   in KiB, the worst of {LOOKS} looks"]
+        rows = [f"{'':14} {'VmRSS':>10} {'ledger':>10} {'outside':>9} {'unexplained':>12} {'figures':>8}   in KiB and ms of age, the worst of {LOOKS} looks"]
         for name, pid in programs:
             worst = None
             for _ in range(LOOKS):
@@ -146,8 +146,8 @@ class Demo:
                 unexplained = next(row["bytes"] for row in stat["ledger"] if row["id"] == "unexplained")
                 outside = max(total - max(before, after), min(before, after) - total, 0)
                 if worst is None or outside + abs(unexplained) > worst[2] + abs(worst[3]):
-                    worst = (after, total, outside, unexplained)
-            rows.append(f"{name:14} " + " ".join(f"{value // 1024:>{width}}" for value, width in zip(worst, (10, 10, 9, 12))))
+                    worst = (after, total, outside, unexplained, stat["age_ms"] * 1024)
+            rows.append(f"{name:14} " + " ".join(f"{value // 1024:>{width}}" for value, width in zip(worst, (10, 10, 9, 12, 8))))
         path = self.output / "ledgers.txt"
         path.write_text("\n".join(rows) + "\n")
         self.note(0, path, "hakmem stat --json beside VmRSS")
@@ -206,6 +206,8 @@ class Demo:
                     browser.run("location.hash = arguments[0]", view)
                     browser.wait(f"return document.querySelector('nav [aria-current]').hash === '#{view}'"
                                  " && document.querySelector('main > [data-ready]')")
+                    if view == "flame":
+                        browser.wait("return document.querySelector('iframe').contentDocument?.querySelectorAll('#graph button').length > 3")
                     path = self.output / "screenshots" / f"{name}-{view}-{scheme}.png"
                     browser.screenshot(path)
                     self.note(0, path, f"hakmem serve {pid} --latency: {view}, {scheme}")

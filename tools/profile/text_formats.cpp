@@ -96,9 +96,10 @@ std::string to_table(const Profile& profile, std::size_t rows_max) {
     total += row.bytes;
     all += std::abs(row.bytes);
   }
-  std::string out = fmt::format("{} of {}, sampled every {} in the mean ({})\n",
-                                profile.columns[profile.chosen].name, bytes_text(total),
-                                bytes_text(profile.rate), counted(profile.taken, "sample"));
+  std::string out = fmt::format("{} of {}", profile.columns[profile.chosen].name, bytes_text(total));
+  // A difference of two files has no samples of its own.
+  if (profile.taken != 0) out += fmt::format(", sampled every {} in the mean ({})", bytes_text(profile.rate), counted(profile.taken, "sample"));
+  out += '\n';
   if (profile.lost != 0) {
     out += fmt::format("{} not be followed to the end: live and peak lack that\n", counted(profile.lost, "sample could", "samples could"));
   }
