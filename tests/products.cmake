@@ -171,7 +171,7 @@ if(HAKMEM_BUILD_BENCH)
 endif()
 
 # By the lines of the library as it is shipped, in one program's instructions.
-if(HAKMEM_RELEASE_TESTS AND EXISTS ${PROJECT_SOURCE_DIR}/bench/CMakeLists.txt)
+if(HAKMEM_RELEASE_TESTS AND HAKMEM_BUILD_BENCH)
   hakmem_add_plain_program(large_fill ${hakmem_tests}/observe/large_fill.c)
   hakmem_add_test(idle_cost observe ${Python3_EXECUTABLE} ${hakmem_tests}/observe/idle_cost_test.py
                   --library $<TARGET_FILE:hakmem> --bench ${PROJECT_BINARY_DIR}/bench --fill $<TARGET_FILE:large_fill>)
