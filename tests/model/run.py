@@ -24,7 +24,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-CPU_SECONDS_MAX = 20        # of the verifier, for each run
+CPU_SECONDS_MAX = 60        # of the verifier, for each run
 MEMORY_MIB_MAX = 1900
 DEPTH_MAX = 20000
 # gcc needs 15 s for park_adopt's verifier at -O1 and 2 s at -O0, more than the search then takes.
@@ -72,10 +72,12 @@ MODELS = {
         {n: ("OPS1=4 OPS2=0 LEFT1=1 LEFT2=1", "assert") for n in range(1, 12)},
     ),
     "locks": (
-        ["ROUNDS1=1 ROUNDS2=1", "ROUNDS1=3 ROUNDS2=0"],
+        ["ROUNDS1=1 ROUNDS2=1", "ROUNDS1=3 ROUNDS2=0", "ROUNDS1=1 ROUNDS2=0 WALKER=1"],
         {
-            **{n: ("ROUNDS1=1 ROUNDS2=1", "stuck") for n in (1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 14)},
-            **{n: ("ROUNDS1=1 ROUNDS2=1", "assert") for n in (7, 8, 15)},
+            **{n: ("ROUNDS1=1 ROUNDS2=1", "stuck") for n in (1, 9, 17)},
+            **{n: ("ROUNDS1=2 ROUNDS2=0", "stuck") for n in (2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 19, 20)},
+            **{n: ("ROUNDS1=2 ROUNDS2=0", "assert") for n in (7, 8, 15, 18, 21)},
+            16: ("ROUNDS1=1 ROUNDS2=0 WALKER=1", "assert"),
         },
     ),
 }
