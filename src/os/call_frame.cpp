@@ -177,7 +177,7 @@ class Machine {
   bool run_extended(uint8_t instruction, Reader& reader, FrameRules* rules) {
     switch (instruction) {
       case 0x00:  // nop
-      case 0x2d:  // aarch64: the return address is signed from here on; not where we run
+      case 0x2d:  // aarch64: the return address is signed from here on; os/unwind takes that off
         return true;
       case 0x02:
         place_ += reader.take<uint8_t>() * common_.code_factor;
