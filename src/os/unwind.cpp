@@ -74,9 +74,12 @@ bool step(Registers& registers, uintptr_t* code) {
   }
   const RegisterRule::Kind back = rules.registers[rules.return_register].kind;
   if (back == RegisterRule::kUndefined || back == RegisterRule::kUnknown) return false;
-  // The stack grows down, so a walk that does not go up would not end.
-  if (frame <= registers.value[kStackRegister] && back == RegisterRule::kSame) return false;
-  *code = without_signature(caller.value[rules.return_register]);
+  const uintptr_t return_address = without_signature(caller.value[rules.return_register]);
+  // The stack grows down, so a walk that does not go up would not end, but for a leaf of aarch64, which has no frame
+  // and its return address in a register; its caller's is another one.
+  const uintptr_t stack = registers.value[kStackRegister];
+  if (back == RegisterRule::kSame && (frame < stack || (frame == stack && return_address == *code))) return false;
+  *code = return_address;
   registers = caller;
   return *code > 1;
 }
