@@ -1,7 +1,7 @@
 # The front door. Everything is built by CMake presets into build/<preset>.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test soak figures demo-observe clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
+.PHONY: help run build test test-qemu soak figures demo-observe clean pgo-tiny-profile pgo-tiny-collect pgo-tiny-build pgo-tiny-full
 
 BUILD := build/release
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
@@ -40,6 +40,9 @@ uninstall: ## remove the files that the last `make install` made, with the same 
 
 test: ## build release, debug, asan, ubsan and tsan, and run all their tests
 	@scripts/test
+
+test-qemu: ## aarch64 under qemu-user, with pages of 4, 16 and 64 KiB: cross build, and run the tests that can run there
+	@scripts/test aarch64
 
 soak: build ## the faults of the tests in long form, half an hour and more; SOAK_MINUTES=3 takes a tenth of it
 	@scripts/install_packages test

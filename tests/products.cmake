@@ -1,27 +1,6 @@
 # Tests of what is shipped: libhakmem.so, libhakmem.a and the hakmem command.
 
-# A program as a user would write it: not linked with hakmem, nor optimised so far that its malloc
-# calls are gone. The file is free to commit the crime that it is about, so no warnings.
-function(hakmem_add_plain_program target source)
-  add_executable(${target} ${source})
-  target_compile_options(${target} PRIVATE -O1 -g -fno-builtin -w)
-  target_compile_definitions(${target} PRIVATE _GNU_SOURCE) # as g++ always has it
-  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include ${hakmem_tests})
-  target_link_libraries(${target} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
-endfunction()
-
-# Shared libraries that the programs load or preload: <folder>/plugins/*, under their own names.
-set(hakmem_plugins ${CMAKE_CURRENT_BINARY_DIR}/plugins)
-file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/*/plugins/*.c ${hakmem_tests}/*/plugins/*.cpp)
-foreach(source IN LISTS sources)
-  get_filename_component(name ${source} NAME_WE)
-  add_library(plugin_${name} MODULE ${source})
-  target_compile_options(plugin_${name} PRIVATE -O1 -g -fno-builtin -w)
-  target_compile_definitions(plugin_${name} PRIVATE _GNU_SOURCE)
-  target_link_libraries(plugin_${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
-  set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
-                                                  LIBRARY_OUTPUT_DIRECTORY ${hakmem_plugins})
-endforeach()
+include(${hakmem_tests}/programs.cmake)
 
 # hakmem_test_under(LIBRARY NAME LABEL PROGRAM). Its environment: the library preloaded, the path of it for programs that load it themselves, the
 # path of the hakmem command, and where the plugins lie.
@@ -74,11 +53,25 @@ file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/link/*.c ${hakmem_tests}/lin
 foreach(source IN LISTS sources)
   get_filename_component(name ${source} NAME_WE)
   set(target link_${name})
-  hakmem_add_plain_program(${target} ${source})
-  target_link_options(${target} PRIVATE -static)
-  target_link_libraries(${target} PRIVATE hakmem::static)
+  hakmem_add_static_program(${target} ${source})
   hakmem_add_test(${target} link ${target})
 endforeach()
+
+# Pages of 16 and 64 KiB, which qemu pretends. With such pages the dynamic linker refuses the libraries of a system that
+# has small ones, so these programs are static.
+if(HAKMEM_RELEASE_TESTS)
+  foreach(source interface/family.c interface/calloc_zero.c interface/realloc_contents.c)
+    get_filename_component(name ${source} NAME_WE)
+    hakmem_add_static_program(pages_${name} ${hakmem_tests}/${source})
+    target_link_options(pages_${name} PRIVATE -Wl,-z,max-page-size=65536)
+    foreach(bytes 16384 65536)
+      hakmem_add_test(pages_${name}_${bytes} emulated ${Python3_EXECUTABLE} ${hakmem_tests}/emulated/whole_pages.py
+                      --page-bytes ${bytes} --emulator qemu-${CMAKE_SYSTEM_PROCESSOR} $<TARGET_FILE:pages_${name}>)
+    endforeach()
+  endforeach()
+  hakmem_add_test(pages_control emulated ${Python3_EXECUTABLE} ${hakmem_tests}/emulated/whole_pages.py --control
+                  --page-bytes 65536 --emulator qemu-${CMAKE_SYSTEM_PROCESSOR} $<TARGET_FILE:pages_calloc_zero>)
+endif()
 
 hakmem_add_test(artifacts link ${Python3_EXECUTABLE} ${hakmem_tests}/artifacts.py
                 --build ${PROJECT_BINARY_DIR})

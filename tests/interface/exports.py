@@ -28,7 +28,7 @@ def symbols(readelf, library):
     table = subprocess.run([readelf, "-W", "--dyn-syms", library], check=True, capture_output=True, text=True)
     rows = [line.split() for line in table.stdout.splitlines()]
     for row in rows:
-        if len(row) >= 8 and row[0].rstrip(":").isdigit():
+        if len(row) >= 8 and row[0].rstrip(":").isdigit() and row[3] != "SECTION":
             yield row[7], row[6] != "UND", row[4]
 
 

@@ -25,11 +25,13 @@ static int run_crime(void* ignored) {
 #define FRAME_OF(path) \
   "    #[0-9]+ 0x[0-9a-f]+ in [^\n]*" path "\\+0x[0-9a-f]+ \\(build-id [0-9a-f]+\\)\n"
 #define FRAME FRAME_OF("")
+// An emulator says what it did with the signal.
+#define LAST_WORDS "(qemu: uncaught target signal 6 [^\n]*\n)?"
 
 static int judge(const char* pattern) {
   char line[1024];
   snprintf(line, sizeof line,
-           "^==[0-9]+==ERROR: hakmem: %s\n(    [^#\n][^\n]*\n)*(" FRAME ")+$", pattern);
+           "^==[0-9]+==ERROR: hakmem: %s\n(    [^#\n][^\n]*\n)*(" FRAME ")+" LAST_WORDS "$", pattern);
   const struct outcome outcome = run_forked(run_crime, NULL);
   const int died = WIFSIGNALED(outcome.status) && WTERMSIG(outcome.status) == SIGABRT;
   char own_frame[1024];
