@@ -120,7 +120,8 @@ int main() {
   const size_t quarter = resident_bytes();
   for (long left = how_many(3); left > 0; --left) run_waves();
   EXPECT(destructions >= 4 * kThreads * 3);
-  EXPECT(resident_bytes() < quarter + 8 * MIB);
+  // On a busy machine more of them are alive at a time than before; a cache of the hardened flavour is twice as large.
+  EXPECT(resident_bytes() < quarter + (is_hardened() ? 16 : 8) * MIB);
 
   pthread_key_t last_round;
   REQUIRE(pthread_key_create(&last_round, only_in_last_round) == 0);
