@@ -16,11 +16,10 @@ constexpr uint32_t kStepsPerSlowPath = 32;
 }  // namespace
 
 void ThreadCache::set_gated(bool gated) {
-  if (gated == is_gated()) return;
   if (gated) {
-    tiny_classes.fill(kClasses);
+    if (!is_gated()) tiny_classes.fill(kClasses);
     watch_counted();
-  } else {
+  } else if (is_gated()) {
     tiny_classes = kTinyClassTable;
     allowance = kNoAllowance;
   }
@@ -31,17 +30,25 @@ void ThreadCache::watch_counted() {
   if (!is_gated()) return;
   for (uint32_t i = kTinyClasses; i < kClasses; ++i) {
     const ClassIndex c(i);
-    if (state_of(c).bottom == nullptr || (is_untouched(c) && is_wall(*tops[i]))) continue;
+    const ClassState& state = state_of(c);
+    if (state.bottom == nullptr) continue;
     mend(c);
+    if (is_fenced_at(state, depth(c)) && is_wall(*tops[i])) continue;
     lift_fence(c);
     watch(c, 0);
   }
 }
 
+// And no pop that a handler interrupted has gone past the fence, and a push after it.
+bool ThreadCache::is_fenced_at(const ClassState& state, uint32_t entries) {
+  return state.fence == entries && state.bottom[entries] == nullptr;
+}
+
 // A handler that interrupted a step of its own thread's finds no front to step on; a child of fork that finds one half
 // done loses the topmost entry, as it does anyway.
 bool ThreadCache::may_step(const ClassState& state, uint32_t entries) {
-  const bool may = state.bottom != nullptr && state.fence == entries && !state.shrinks && steps_left_ != 0;
+  const bool may =
+      state.bottom != nullptr && is_fenced_at(state, entries) && !state.shrinks && steps_left_ != 0;
   steps_left_ = may ? steps_left_ - 1 : kStepsPerSlowPath;
   return may;
 }

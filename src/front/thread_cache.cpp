@@ -227,6 +227,7 @@ void ThreadCache::trim() {
   give_up_blocks();
   release_kept_slabs(KeptSlabs::kAll);
   drop_spare_messages();
+  watch_counted();
 }
 
 void ThreadCache::leave() {

@@ -309,6 +309,7 @@ class ThreadCache : public CacheFront {
 
   // gate.cpp: a profiled thread's.
   void watch_counted();
+  static bool is_fenced_at(const ClassState& state, uint32_t entries);
   bool may_step(const ClassState& state, uint32_t entries);
 
   // tick.cpp: bounded deferred work.

@@ -15,6 +15,7 @@
 #include "heap/foreign.h"
 #include "heap/inside.h"
 #include "heap/lifecycle.h"
+#include "heap/past_gate.h"
 #include "heap/scavenger.h"
 #include "heap/upkeep.h"
 
@@ -83,9 +84,6 @@ void* allocate_huge_uncounted(size_t size, size_t alignment, HugeBlocks::Content
   cache->trim();
   return huge_blocks().allocate(Bytes(size), Bytes(alignment), from_slots, contents);
 }
-
-// A profiled thread's cache; nullptr for the others, and while it is inside.
-ThreadCache* gated_cache() { return t_front->is_gated() ? static_cast<ThreadCache*>(t_front) : nullptr; }
 
 // A profiled thread's block that counts is told to the profiler.
 void count_huge(void* block, size_t size) {
@@ -168,7 +166,7 @@ void* take(ThreadCache* cache, ClassIndex c, SlotCount alignment, bool* zero) {
 void* allocate_sample(ThreadCache* cache, ClassIndex c, SlotCount alignment, size_t size, bool* zero) {
   // Between its fork handlers a thread holds the profiler's lock: the next allocation is the sample.
   if (!cache->takes(size)) return nullptr;
-  if (lifecycle::busy()) return alignment == SlotCount(1) ? cache->pop(c) : nullptr;
+  if (lifecycle::busy()) return alignment == SlotCount(1) ? pop_past_gate(cache, c) : nullptr;
   void* block;
   {
     // A thread whose every block is sampled passes no other slow path.
@@ -273,30 +271,6 @@ void deallocate_ours(uint32_t tag, void* block) {
 void* try_allocate_unmarked(size_t size) {
   if constexpr (kHardened) return nullptr;
   return try_allocate(size);
-}
-
-}  // namespace
-
-namespace {
-
-// As pop_counted(), for what lies above kTinyMax.
-void* pop_counted_above_tiny(size_t size) {
-  ThreadCache* cache = gated_cache();
-  if (cache == nullptr || size <= kTinyMax || size > kLargeMax || cache->would_take(size)) return nullptr;
-  const Inside inside(cache);
-  void* block = cache->step_down(mid_class_of(size));
-  if (block != nullptr) cache->takes(size);
-  return block;
-}
-
-// The same way back.
-bool push_counted(void* block) {
-  ThreadCache* cache = gated_cache();
-  if (cache == nullptr) return false;
-  const uint32_t size_class = cache->own_class_of(block);
-  if (size_class < kTinyClasses || size_class >= kClasses) return false;
-  const Inside inside(cache);
-  return cache->step_up(ClassIndex(size_class), block);
 }
 
 }  // namespace

@@ -172,6 +172,7 @@ void after_fork_in_child() {
     profile_if_wanted();
   }
   guarded_blocks().begin_in_child();
+  os::note_process_of_sandbox();
   // The parent's profile is not the child's.
   if (is_cache(t_front)) take_front(static_cast<ThreadCache*>(t_front));
   g_forking.store(0, std::memory_order_relaxed);

@@ -86,15 +86,11 @@ void relieve(Bytes wanted) {
   const uint64_t now_ms = os::now_coarse().count();
   uint64_t due = g_next_relief_ms.load(std::memory_order_relaxed);
   if (now_ms < due && used.count() < g_relief_from.load(std::memory_order_relaxed)) return;
-  if (!g_next_relief_ms.compare_exchange_strong(due, now_ms + kReliefPause.count(),
-                                                std::memory_order_relaxed)) {
-    return;
-  }
+  const uint64_t next = now_ms + kReliefPause.count();
+  if (due == next || !g_next_relief_ms.compare_exchange_strong(due, next, std::memory_order_relaxed)) return;
+  g_relief_from.store(SIZE_MAX, std::memory_order_relaxed);
   const uint64_t begin_us = os::now_microseconds();
-  if (everything() >= kWorthwhile) {
-    g_relief_from.store(SIZE_MAX, std::memory_order_relaxed);
-    return;
-  }
+  if (everything() >= kWorthwhile) return;
   const uint64_t pause_ms = (os::now_microseconds() - begin_us) * kReliefShare / 1000;
   g_relief_from.store((used + kGrowth).count(), std::memory_order_relaxed);
   g_next_relief_ms.store(now_ms + pause_ms + kReliefPause.count(), std::memory_order_relaxed);

@@ -17,16 +17,34 @@ constinit std::atomic<bool> g_filtered_at_start{false};
 // forbids, whoever says so when.
 constinit std::atomic<bool> g_entered{false};
 
+// sync: none. 0 before the options were read.
+constinit std::atomic<long> g_process{0};
+
+bool enters(int option) { return option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS; }
+
+// Not a child of vfork.
+bool is_own_process() {
+  const long process = g_process.load(std::memory_order_relaxed);
+  return process == 0 || process == raw_syscall(SYS_getpid);
+}
+
 bool is_filtered() { return raw_syscall(SYS_prctl, PR_GET_SECCOMP) > 0; }
 
 }  // namespace
 
-void note_sandbox_at_start() { g_filtered_at_start.store(is_filtered(), std::memory_order_relaxed); }
+void note_sandbox_at_start() {
+  g_filtered_at_start.store(is_filtered(), std::memory_order_relaxed);
+  note_process_of_sandbox();
+}
+
+void note_process_of_sandbox() { g_process.store(raw_syscall(SYS_getpid), std::memory_order_relaxed); }
 
 int pass_on_prctl(int option, const unsigned long (&arguments)[4]) {
-  // Before it is so: a tick may come right after.
-  if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS) g_entered.store(true, std::memory_order_relaxed);
-  return static_cast<int>(syscall(SYS_prctl, option, arguments[0], arguments[1], arguments[2], arguments[3]));
+  // Before it is so: a tick may come right after. Who only asks whether there are filters is refused.
+  const bool is_first = enters(option) && is_own_process() && !g_entered.exchange(true, std::memory_order_relaxed);
+  const long result = syscall(SYS_prctl, option, arguments[0], arguments[1], arguments[2], arguments[3]);
+  if (is_first && result < 0) g_entered.store(false, std::memory_order_relaxed);
+  return static_cast<int>(result);
 }
 
 bool has_entered_sandbox() { return g_entered.load(std::memory_order_relaxed); }

@@ -14,6 +14,10 @@ namespace hakmem::os {
 // Called once, early.
 void note_sandbox_at_start();
 
+// In a child of fork: it is another process than a child of vfork, which runs in its parent's memory and enters for
+// itself.
+void note_process_of_sandbox();
+
 // The program's own call, with its errno. Entering is PR_SET_SECCOMP and, before it where the process has no special
 // rights, PR_SET_NO_NEW_PRIVS.
 int pass_on_prctl(int option, const unsigned long (&arguments)[4]);

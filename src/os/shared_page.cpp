@@ -112,7 +112,10 @@ bool lock_file(int file) { return raw_syscall(SYS_flock, file, LOCK_EX | LOCK_NB
 void remove_unless_mapped(int folder, const char* name) {
   const int file = open_at(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
   if (file < 0) return;
-  if (lock_file(file)) raw_syscall(SYS_unlinkat, folder, as_long(name), 0);
+  struct stat status {};
+  // A file without a name: another one has this name by now.
+  const bool is_this = lock_file(file) && raw_syscall(SYS_fstat, file, as_long(&status)) == 0 && status.st_nlink != 0;
+  if (is_this) raw_syscall(SYS_unlinkat, folder, as_long(name), 0);
   close_descriptor(file);
 }
 

@@ -167,6 +167,7 @@ TEST_F(ProfilerTest, EachByteIsCountedWhereverItsBlockComesFrom) {
         held.push_back(i % 5 == 0 ? heap::allocate_zeroed(size) : heap::allocate_slow(size));
       }
       ASSERT_EQ(before - cache->allowance, static_cast<int64_t>(size));
+      if (i % 5000 == 77) heap::idle();
       if (held.size() > 300) {
         const size_t victim = split_mix(&seed) % held.size();
         put(held[victim]);
@@ -185,6 +186,28 @@ TEST_F(ProfilerTest, EachByteIsCountedWhereverItsBlockComesFrom) {
       }
     }
     for (void* block : held) put(block);
+  }).join();
+}
+
+// A handler's tick gates the thread between a pop's look at a block and its store of the top.
+TEST_F(ProfilerTest, WhatAnInterruptedPopTookIsNotGivenOutAgain) {
+  profiler().stop();
+  profiler().start(gib(1 << 20));  // no samples
+  std::thread([] {
+    constexpr size_t kSize = 3000;
+    const ClassIndex c = class_of(kSize);
+    void* taken = get(kSize);
+    void* others[2] = {get(kSize), get(kSize)};
+    ThreadCache* cache = lifecycle::current_cache();
+    ASSERT_TRUE(cache->is_gated());
+    put(taken);
+    --cache->tops[c.count()];                  // the pop goes on: `taken` is the program's
+    ASSERT_TRUE(cache->push(c, others[0]));    // into the fence's place
+    put(others[1]);
+    void* again[2] = {get(kSize), get(kSize)};
+    for (void* block : again) EXPECT_NE(block, taken);
+    put(taken);
+    for (void* block : again) put(block);
   }).join();
 }
 
