@@ -17,8 +17,9 @@ inline ThreadCache* gated_cache() { return t_front->is_gated() ? static_cast<Thr
 
 // As pop_counted(), for what lies above kTinyMax.
 inline void* pop_counted_above_tiny(size_t size) {
+  if (size <= kTinyMax || size > kLargeMax) return nullptr;
   ThreadCache* cache = gated_cache();
-  if (cache == nullptr || size <= kTinyMax || size > kLargeMax || cache->would_take(size)) return nullptr;
+  if (cache == nullptr || cache->would_take(size)) return nullptr;
   const Inside inside(cache);
   void* block = cache->step_down(mid_class_of(size));
   if (block != nullptr) cache->takes(size);

@@ -14,6 +14,7 @@
 #include "heap/heap.h"
 #include "heap/inside.h"
 #include "heap/lifecycle.h"
+#include "heap/past_gate.h"
 #include "heap/scavenger.h"
 #include "heap/upkeep.h"
 
@@ -69,7 +70,7 @@ bool may_have(size_t have, size_t size, size_t alignment) {
 // For a profiled thread this is an allocation, too: one that counts, or ends a sampled one, moves.
 bool resize_large(uint32_t tag, void* block, ClassIndex wanted, size_t size) {
   if (lifecycle::busy() || profiler().is_sampled(tag)) return false;
-  CacheFront* gated = t_front->is_gated() ? t_front : nullptr;
+  ThreadCache* gated = gated_cache();
   if (gated != nullptr && gated->would_take(size)) return false;
   const Inside inside;
   const bool resized = pool().resize(registry().slot_of(reinterpret_cast<uintptr_t>(block)), wanted);
@@ -129,7 +130,7 @@ void* resize_huge(void* block, size_t old_size, size_t size) {
   const bool is_busy = lifecycle::busy();
   const bool is_in_slots = registry().find(reinterpret_cast<uintptr_t>(block)) != nullptr;
   if ((is_in_slots && is_busy) || profiler().lock().held_by_me()) return nullptr;
-  ThreadCache* gated = t_front->is_gated() ? static_cast<ThreadCache*>(t_front) : nullptr;
+  ThreadCache* gated = gated_cache();
   void* moved;
   {
     const Inside inside;

@@ -1,7 +1,6 @@
 // A process that sleeps gives memory back all the same: a thread of hakmem's sees to it, once two
 // threads use the heap and it is of some size. It is not there before, not when an option says so, and
 // not in the child of a fork.
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -14,14 +13,6 @@
 
 static char* blocks[BLOCKS];
 static sem_t let_go;
-
-static int threads_now(void) {
-  int count = 0;
-  DIR* tasks = opendir("/proc/self/task");
-  for (struct dirent* entry; (entry = readdir(tasks)) != NULL;) count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
 
 static void* sleep_with_a_cache(void* ready) {
   free(malloc(SIZE));

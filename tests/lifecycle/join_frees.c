@@ -1,7 +1,6 @@
 // pthread_join() frees the ended thread's memory under the lock of libc's stacks, and pthread_create() takes that lock:
 // no free starts the thread that gives memory back, however much it is wanted.
 #include <pthread.h>
-#include <time.h>
 
 #include "support/program.h"
 
@@ -26,12 +25,6 @@ static void* live_on(void* unused) {
   pthread_barrier_wait(&let_go);
   free(block);
   return unused;
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void load_plugin(void) {

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
-#include <time.h>
 
 #include "support/program.h"
 
@@ -43,12 +42,6 @@ static long times_slept(int task) {
   const char* line = strstr(text, "\nvoluntary_ctxt_switches:");
   REQUIRE(line != NULL);
   return strtol(strchr(line, ':') + 1, NULL, 10);
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 // Its rounds are 10 ms apart while it has something to do.

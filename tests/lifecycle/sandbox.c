@@ -1,6 +1,5 @@
 // Seccomp. A process that forbids itself to open files and to start threads is not ended by what the allocator does
 // now and then; a filter that was there before the program started keeps it from nothing.
-#include <dirent.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -8,7 +7,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "support/program.h"
 
@@ -69,12 +67,6 @@ static void allow_little(void) {
   install(code, COUNT + 3);
 }
 
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 // Longer than the second between two looks at the container's limit.
 static int sandbox_itself(void (*enter)(void)) {
   begin(60);
@@ -84,14 +76,6 @@ static int sandbox_itself(void (*enter)(void)) {
   const uint64_t end = now_ms() + 1500;
   while (now_ms() < end) work();
   return finish();
-}
-
-static int threads_now(void) {
-  int count = 0;
-  DIR* tasks = opendir("/proc/self/task");
-  for (struct dirent* entry; (entry = readdir(tasks)) != NULL;) count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
 }
 
 // The alarm of begin() ends a wait in vain.

@@ -1,8 +1,6 @@
 // The system refuses the thread that gives memory back: no call that succeeds says so in errno, and it is asked again
 // when the time may be better.
-#include <dirent.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #include "support/program.h"
 
@@ -11,21 +9,6 @@
 #define NOBODY 65534
 
 static char* blocks[BLOCKS];
-
-static int threads_now(void) {
-  int count = 0;
-  DIR* tasks = opendir("/proc/self/task");
-  REQUIRE(tasks != NULL);
-  for (struct dirent* entry; (entry = readdir(tasks)) != NULL;) count += entry->d_name[0] != '.';
-  closedir(tasks);
-  return count;
-}
-
-static uint64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void work(void) {
   errno = ENOTTY;

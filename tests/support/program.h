@@ -13,6 +13,7 @@
 #define _GNU_SOURCE 1
 #endif
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SKIPPED 77
@@ -153,6 +155,21 @@ static inline size_t resident_bytes(void) {
   const char* resident = strstr(text, "\nVmRSS:");
   REQUIRE(resident != NULL);
   return strtoul(resident + 7, NULL, 10) * KIB;
+}
+
+static inline uint64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static inline int threads_now(void) {
+  int count = 0;
+  DIR* tasks = opendir("/proc/self/task");
+  REQUIRE(tasks != NULL);
+  for (struct dirent* entry; (entry = readdir(tasks)) != NULL;) count += entry->d_name[0] != '.';
+  closedir(tasks);
+  return count;
 }
 
 static inline uint32_t next_random(uint32_t* state) {
