@@ -63,6 +63,8 @@ if(hakmem_fakeos_sources)
   list(FILTER hakmem_real_os_sources EXCLUDE REGEX "/(pages|process)\\.cpp$")
   hakmem_add_unit_test(test_fakeos unit hakmem_boxes_archive ${hakmem_fakeos_sources}
                        ${hakmem_real_os_sources})
+  # It begins anew for each call that is refused: millions of page faults, which some machines take minutes for.
+  set_tests_properties(test_fakeos PROPERTIES TIMEOUT 900)
 endif()
 
 # What `hakmem bench` makes of figures, and how the command says numbers. Only files that judge: no process is started.

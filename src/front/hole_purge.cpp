@@ -1,8 +1,8 @@
 #include "front/hole_purge.h"
 
-#include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
+#include "superslab/huge_page.h"
 #include "front/cache_list.h"
 
 namespace hakmem {
@@ -88,7 +88,7 @@ uint32_t purge_neighbours(const HoleClaim* holes, uint32_t count, bool* purged) 
     size += run_bytes(holes[joined].run);
     ++joined;
   }
-  *purged = os::purge(reinterpret_cast<void*>(begin), size);
+  *purged = purge_pages(registry().superslab_of(begin), reinterpret_cast<void*>(begin), size);
   return joined;
 }
 

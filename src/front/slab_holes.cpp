@@ -34,8 +34,7 @@ bool ThreadCache::give_up_kept(Slab* slab) {
   if (state.kept != slab || !slab->all_free() || slab->seen_free != slab->free_count) return false;
   state.kept = nullptr;
   unlist(slab);
-  pool().detach(slab);
-  stats_.slabs_released.add(1);
+  detach(slab);
   return true;
 }
 

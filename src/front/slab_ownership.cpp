@@ -87,9 +87,15 @@ bool ThreadCache::after_put(Slab* slab) {
     }
     unlist(slab);
   }
+  detach(slab);
+  return true;
+}
+
+// Under lock(), on no list. It is to be released once the lock is free.
+void ThreadCache::detach(Slab* slab) {
+  state_of(slab->class_index()).slabs_in_row = 0;
   pool().detach(slab);
   stats_.slabs_released.add(1);
-  return true;
 }
 
 void ThreadCache::list(Slab* slab, bool in_front) {
@@ -125,8 +131,7 @@ void ThreadCache::release_kept_slabs(KeptSlabs which) {
       if (slab == nullptr || !slab->all_free()) continue;
       state.kept = nullptr;
       unlist(slab);
-      pool().detach(slab);
-      stats_.slabs_released.add(1);
+      detach(slab);
       slab->next = released;
       released = slab;
     }
@@ -166,6 +171,7 @@ bool ThreadCache::give_for_adoption(ClassIndex c, ThreadCache* adopter) {
   if (slab != nullptr) {
     unlist(slab);
     if (state.kept == slab) state.kept = nullptr;
+    state.slabs_in_row = 0;
     pool().adopt(slab, adopter->id());
     adopter->list(slab, true);
   }

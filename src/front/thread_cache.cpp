@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "os/latency.h"
+#include "os/process.h"
 #include "config/config.h"
 #include "superslab/misuse.h"
 #include "front/cache_list.h"
@@ -13,6 +14,8 @@ namespace {
 
 // Refills without a flush between after which the program is seen to grow.
 constexpr uint8_t kGrowingRefills = 4;
+// A class that has filled 256 KiB will fill the next 64, too. Blocks larger than a page may have pages that nobody touches.
+constexpr uint8_t kDenseSlabs = 4;
 // Such a program's stacks become no deeper than this: it will not need what they could hold before it frees.
 constexpr size_t kGrownBytes = size_t{512} << 10;
 // And the reverse: so many times what a stack holds was flushed without a refill between.
@@ -140,6 +143,12 @@ uint32_t ThreadCache::take_from_new_slab(ClassIndex c, void** end, uint32_t want
   return 0;
 }
 
+SharedPool::Density ThreadCache::density_of(ClassIndex c) {
+  if (block_bytes(c) > os::page_size()) return SharedPool::Density::kUnknown;
+  os::LockGuard guard(lock_);
+  return SharedPool::Density{state_of(c).slabs_in_row == kDenseSlabs};
+}
+
 // Puts a slab on the list: from a parked cache, from what the pool has, and only then from the system.
 bool ThreadCache::find_slab(ClassIndex c) {
   for (const SharedPool::Growth growth :
@@ -148,11 +157,13 @@ bool ThreadCache::find_slab(ClassIndex c) {
       stats_.slabs_adopted.add(1);
       return true;
     }
-    const SharedPool::Acquired got = pool().acquire(c, id_, near_, SlotCount(1), growth);
+    const SharedPool::Acquired got = pool().acquire(c, id_, near_, SlotCount(1), growth, density_of(c));
     if (got.slab != nullptr) {
       stats_.slabs_acquired.add(1);
       near_ = registry().superslab_of(got.slab->base);
       os::LockGuard guard(lock_);
+      uint8_t& in_row = state_of(c).slabs_in_row;
+      if (in_row < kDenseSlabs) ++in_row;
       list(got.slab, true);
       return true;
     }

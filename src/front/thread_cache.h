@@ -222,6 +222,7 @@ class ThreadCache : public CacheFront {
     bool refilled = false;       // since the last tick
     bool shrinks = false;        // when next met: the entries below low_water are idle
     uint8_t refills_in_row = 0;  // without a flush between
+    uint8_t slabs_in_row = 0;    // from the pool, and none released or given away between; under lock()
     uint16_t flushed_in_row = 0;  // blocks, without a refill between
   };
 
@@ -239,6 +240,7 @@ class ThreadCache : public CacheFront {
   void* refill(ClassIndex c);
   void* take_large(ClassIndex c, SlotCount alignment, bool* zero);
   uint32_t take_from_list(ClassIndex c, void** end, uint32_t want);
+  SharedPool::Density density_of(ClassIndex c);
   bool find_slab(ClassIndex c);
   uint32_t take_from_new_slab(ClassIndex c, void** end, uint32_t want);
   void put_on_stack(ClassIndex c, void* block);
@@ -254,6 +256,7 @@ class ThreadCache : public CacheFront {
   bool after_put(Slab* slab);
   void list(Slab* slab, bool in_front);
   void unlist(Slab* slab);
+  void detach(Slab* slab);
   void note_adoptable(ClassIndex c, int32_t slabs);
   bool return_block(void* block);
 

@@ -99,8 +99,15 @@ bool purge(void* address, Bytes size) {
 }
 
 void advise_huge_pages(void* address, Bytes size, bool wanted) {
+  DCHECK((held_ranks() & kForbidden) == 0);
   raw_syscall(SYS_madvise, reinterpret_cast<long>(address), static_cast<long>(size.count()),
               wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+// An advice that the system follows for a part only by splitting the page itself, and not just its mapping.
+void split_huge_page(void* address, Bytes part) {
+  DCHECK((held_ranks() & kForbidden) == 0);
+  raw_syscall(SYS_madvise, reinterpret_cast<long>(address), static_cast<long>(part.count()), MADV_FREE);
 }
 
 void name_at_start(void* address, Bytes size, const char* name) {

@@ -34,9 +34,13 @@ void unmap(void* address, Bytes size);
 // afterwards.
 bool purge(void* address, Bytes size);
 
-// A hint, once for a reservation: the system may put huge pages there, or none even where it does so
-// everywhere. It obeys neither against its own setting (never) nor against PR_SET_THP_DISABLE.
+// A hint: the system may put huge pages there, or none even where it does so everywhere. It obeys neither against
+// its own setting (never) nor against PR_SET_THP_DISABLE. Where that differs from its neighbours it splits a mapping.
 void advise_huge_pages(void* address, Bytes size, bool wanted);
+
+// Before a part of a huge page is purged: makes small pages of it, unless two processes share it. Else the system takes
+// the part back, and has its memory only once the whole of it goes, or when it is short.
+void split_huge_page(void* address, Bytes part);
 
 // What /proc/PID/maps calls a range, where the kernel names memory (CONFIG_ANON_VMA_NAME); once for a range that
 // was reserved at start. Not later: a process may have put itself into a sandbox, where an unexpected prctl is

@@ -6,7 +6,8 @@
 //                 has_entered_sandbox() then asks nobody. Who enters by a system call of its own is seen by
 //                 is_sandboxed() alone, which asks the kernel, once that is allowed.
 // Observable      Nothing.
-// Composable      Raw system calls. Used by what starts threads and opens files: heap, observe, profile; api (prctl).
+// Composable      Raw system calls. Used by what starts threads, opens files or gives unusual advice: heap, observe, profile,
+//                 pool, superslab; api (prctl).
 #pragma once
 
 namespace hakmem::os {

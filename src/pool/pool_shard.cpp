@@ -53,15 +53,40 @@ bool PoolShard::take_much_moved() {
   return true;
 }
 
-SuperSlab* PoolShard::next_to_purge() const {
+SuperSlab* PoolShard::claim_unused() {
+  if (empty_slots() != 0 || by_free_.occupied != uint64_t{1} << kSlotsPerSuperSlab) return nullptr;
+  SuperSlab* super = by_free_.lists[kSlotsPerSuperSlab];
+  super->move(PoolKey(), ~0u, SlotState::kUnused, SlotState::kActive);
+  reindex(super);
+  return super;
+}
+
+void PoolShard::end_claim_of_unused(SuperSlab* super) {
+  super->move(PoolKey(), ~0u, SlotState::kActive, SlotState::kEmpty);
+  count_slots(kSlotsPerSuperSlab, 0);
+  reindex(super);
+}
+
+SuperSlab* PoolShard::next_to_purge(bool all) const {
   for (uint64_t lists = by_empty_.occupied; lists != 0;) {
     const uint32_t longest = 63u - static_cast<uint32_t>(std::countl_zero(lists));
     lists &= ~(uint64_t{1} << longest);
     SuperSlab* super = by_empty_.lists[longest];
-    while (super != nullptr && super->refused_purge) super = super->empty_link.next;
+    while (super != nullptr && (super->refused_purge || (!all && super == asked_for_page_))) {
+      super = super->empty_link.next;
+    }
     if (super != nullptr) return super;
   }
   return nullptr;
+}
+
+// After next_to_purge() found none.
+bool PoolShard::has_refused(bool all) const {
+  uint32_t passed_over = 0;
+  if (!all && asked_for_page_ != nullptr && !asked_for_page_->refused_purge) {
+    passed_over = asked_for_page_->count(SlotState::kEmpty).count();
+  }
+  return empty_slots() != passed_over;
 }
 
 uint32_t PoolShard::claim_empty(SuperSlab* super, uint32_t most) {

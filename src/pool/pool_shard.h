@@ -67,9 +67,21 @@ class alignas(64) PoolShard {
   // True once after each 16 MiB of its slots that were taken or given back.
   bool take_much_moved();
 
+  // A SuperSlab that is UNUSED altogether becomes ACTIVE, in the caller's hands; nullptr when there is none, or others
+  // have a free slot.
+  SuperSlab* claim_unused();
+  // It becomes EMPTY: it is used before others.
+  void end_claim_of_unused(SuperSlab* super);
+  // The one for which a huge page was asked for last; nullptr when none ever was.
+  SuperSlab* asked_for_page() const { return asked_for_page_; }
+  void set_asked_for_page(SuperSlab* super) { asked_for_page_ = super; }
+
   // For purging: the longest EMPTY run first, so that one call gives back as much as possible. Passes over
-  // those that refused.
-  SuperSlab* next_to_purge() const;
+  // those that refused, and unless `all` is to go over the one that was asked a huge page for last: the program is
+  // about to use it, and a page that is purged in part is none any more.
+  SuperSlab* next_to_purge(bool all) const;
+  // EMPTY slots that next_to_purge() passes over because they refused.
+  bool has_refused(bool all) const;
   // The SuperSlab's first EMPTY slots up to `most` become ACTIVE, in the purger's hands.
   uint32_t claim_empty(SuperSlab* super, uint32_t most);
   // What was claimed: `purged` of it becomes UNUSED, what is `refused` EMPTY again.
@@ -109,6 +121,7 @@ class alignas(64) PoolShard {
   uint32_t moved_since_notice_ = 0;
   uint32_t given_since_look_ = 0;
   uint32_t releases_in_row_ = 0;  // without an acquire between
+  SuperSlab* asked_for_page_ = nullptr;
   ShardCounters counters_;
   // Written under lock_; relaxed for others, who want to know how much there is.
   std::atomic<uint32_t> opened_slots_{0};

@@ -1,9 +1,9 @@
 // The pool's way back to the system: claim, purge without a lock, publish.
 #include "base/probe.h"
 #include "os/latency.h"
-#include "os/pages.h"
 #include "os/process.h"
 #include "config/config.h"
+#include "superslab/huge_page.h"
 #include "pool/memory_limit.h"
 #include "pool/shared_pool.h"
 
@@ -24,14 +24,14 @@ constexpr uint32_t kSlotsPerLookUnderLimit = kSlotsPerLook / 8;
 constexpr uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 // Runs of ones in `mask`, each purged by one call. Returns the slots the system took back.
-uint32_t purge_runs(const SuperSlab& super, uint32_t mask) {
+uint32_t purge_runs(SuperSlab* super, uint32_t mask) {
   uint32_t purged = 0;
   while (mask != 0) {
     const uint32_t first = static_cast<uint32_t>(std::countr_zero(mask));
     const uint32_t length = static_cast<uint32_t>(std::countr_one(mask >> first));
     const uint32_t run = run_mask(first, length);
-    void* begin = reinterpret_cast<void*>(super.base() + (size_t{first} << kSlotShift));
-    if (os::purge(begin, Bytes(size_t{length} << kSlotShift))) purged |= run;
+    void* begin = reinterpret_cast<void*>(super->base() + (size_t{first} << kSlotShift));
+    if (purge_pages(super, begin, Bytes(size_t{length} << kSlotShift))) purged |= run;
     mask &= ~run;
   }
   return purged;
@@ -155,14 +155,15 @@ PoolShard* SharedPool::fullest_shard(ShardMask shards) {
 
 // Under purge_lock_. nullptr when they were taken meanwhile, or every SuperSlab with EMPTY slots refused.
 SuperSlab* SharedPool::claim_for_purge(ShardMask shards, SlotCount allowed, uint32_t* claimed) {
+  const bool all = allowed.count() == 0;
   bool has_refused = false;
   ShardMask untried = shards;
   while (PoolShard* shard = fullest_shard(untried)) {
     untried &= ~(1u << (shard - shards_));
     os::LockGuard guard(shard->lock());
-    SuperSlab* super = shard->next_to_purge();
+    SuperSlab* super = shard->next_to_purge(all);
     if (super == nullptr) {
-      has_refused |= shard->empty_slots() != 0;
+      has_refused |= shard->has_refused(all);
       continue;
     }
     const uint32_t empty = empty_slots_of(shards);
@@ -190,7 +191,7 @@ SharedPool::Purged SharedPool::purge_one(ShardMask shards, SlotCount allowed) {
 
 SharedPool::Purged SharedPool::purge_claimed(SuperSlab* super, uint32_t claimed) {
   const os::Stopwatch stopwatch(os::Cause::purge);
-  const uint32_t purged = purge_runs(*super, claimed);
+  const uint32_t purged = purge_runs(super, claimed);
   const uint32_t refused = claimed & ~purged;
   HAKMEM_PROBE(purge, super->base(), purged, refused);
   {

@@ -30,7 +30,7 @@ bool is_drained(const PoolShard& shard) {
 SharedPool& pool() { return g_pool; }
 
 SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near,
-                                         SlotCount alignment, Growth growth) {
+                                         SlotCount alignment, Growth growth, Density density) {
   const os::Stopwatch stopwatch(os::Cause::acquire);
   const Bytes bitmap_size = bitmap_bytes(size_class);
   uint64_t* bitmap = nullptr;
@@ -40,7 +40,7 @@ SharedPool::Acquired SharedPool::acquire(ClassIndex size_class, OwnerId owner, S
     memset(bitmap, 0xff, bitmap_size.count());
   }
   const uint32_t born = slab_clock(os::now_coarse());
-  const Acquired got = find_slab(Request{size_class, owner, near, alignment, bitmap, born}, growth);
+  const Acquired got = find_slab(Request{size_class, owner, near, alignment, bitmap, born, density}, growth);
   if constexpr (kHardened) {
     if (got.slab != nullptr) prepare_blocks(*got.slab, got.zero);
   }
@@ -56,6 +56,7 @@ SharedPool::Acquired SharedPool::find_slab(const Request& request, Growth growth
   PoolShard& home = home_of(request.owner);
   bool waited_for_purge = false;
   for (;;) {
+    if (grows_densely(home, request)) prepare_huge_page(home);
     if (const Acquired got = take_from(home, request); got.slab != nullptr) return got;
     const bool is_short = memory_limit().is_near(used());
     const Acquired spared =
@@ -350,6 +351,7 @@ PoolCounters SharedPool::counters() const {
   sum.grows = grows_.get();
   sum.shared_fails = shared_fails_.get();
   sum.decays = decays_.get();
+  sum.huge_pages = huge_pages_.get();
   return sum;
 }
 

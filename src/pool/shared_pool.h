@@ -45,6 +45,7 @@ struct PoolCounters {
   uint64_t grows;
   uint64_t shared_fails;
   uint64_t decays;  // turns of the decay curve
+  uint64_t huge_pages;  // SuperSlabs that the system was asked for a huge page for
 };
 
 struct PoolOverview {
@@ -61,6 +62,9 @@ class SharedPool {
   // system for more?
   enum class Growth : bool { kForbidden, kAllowed };
 
+  // What the caller knows of the slab's future. kDense: it has filled many of this class in a row.
+  enum class Density : bool { kUnknown, kDense };
+
   struct Acquired {
     Slab* slab = nullptr;
     // Every byte is known to read as zero: no slot of it had pages.
@@ -71,7 +75,7 @@ class SharedPool {
 
   // `alignment` in slots, a power of two up to 32. `near`: the caller's last SuperSlab or nullptr.
   Acquired acquire(ClassIndex size_class, OwnerId owner, SuperSlab* near, SlotCount alignment,
-                   Growth growth);
+                   Growth growth, Density density = Density::kUnknown);
 
   // Takes the owner's name off the slab, under the lock of the cache that owns it.
   void detach(Slab* slab);
@@ -135,6 +139,7 @@ class SharedPool {
     SlotCount alignment;
     uint64_t* bitmap;  // all ones; nullptr where the record has room
     uint32_t born;     // slab_clock()
+    Density density;
   };
   enum class Others : bool { kDrained, kAny };
 
@@ -165,6 +170,10 @@ class SharedPool {
   bool keep_fresh(const SuperSlabRange& range);
   static Slab* format(const Run& run, const Request& request);
   void note_moved(PoolShard& shard);
+
+  // dense_growth.cpp
+  bool grows_densely(const PoolShard& shard, const Request& request) const;
+  void prepare_huge_page(PoolShard& shard);
 
   // huge_slots.cpp
   static Run find_huge(uint32_t slots);
@@ -213,6 +222,7 @@ class SharedPool {
   Counter purged_slots_;
   Counter purge_refusals_;
   Counter decays_;
+  Counter huge_pages_;
   // relaxed: hints. A line of their own: every release reads them.
   alignas(64) std::atomic<bool> notice_{false};
   std::atomic<bool> surplus_seen_{false};  // the last look found more EMPTY slots than may stay

@@ -151,7 +151,7 @@ bool Registry::reserve(Reservation& home, Bytes size) {
       home.base = reinterpret_cast<uintptr_t>(data);
       home.size = size.count();
       // Where the system uses huge pages by itself, one live block would keep 2 MiB.
-      os::advise_huge_pages(data, size, config().thp);
+      os::advise_huge_pages(data, size, config().thp == AutoSwitch::kOn);
       return true;
     }
     if (data != nullptr) release_data(data, size);

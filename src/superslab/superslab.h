@@ -13,7 +13,7 @@
 
 namespace hakmem {
 
-// UNUSED: no pages behind it. ACTIVE: one owner, one class. EMPTY: free, pages still there.
+// UNUSED: no pages behind it. ACTIVE: one owner, one class. EMPTY: free, its pages are there or about to be.
 enum class SlotState : uint8_t { kUnused, kActive, kEmpty };
 
 // Only the pool can make one, so only the pool can change the state or the tag of a slot.
@@ -47,7 +47,7 @@ class alignas(64) SuperSlab {
   // Where a reader in another process finds them; see observe/page_layout.
   static constexpr size_t kBaseOffset = 0;
   static constexpr size_t kMasksOffset = sizeof(uintptr_t);
-  static constexpr size_t kSlabsOffset = 64;
+  static constexpr size_t kSlabsOffset = 128;
 
   // Fresh memory is all zero, which is not a legal state: the pool opens each SuperSlab once.
   void open(PoolKey, uintptr_t base, uint32_t shard) {
@@ -91,8 +91,11 @@ class alignas(64) SuperSlab {
   // The one cache this SuperSlab serves, where slots are not shared (tiny_ss_shared off).
   OwnerId tenant;
 
+  // sync: none, a hint; see superslab/huge_page.
+  std::atomic<bool> may_have_huge_page;
+
   Slab slabs[kSlotsPerSuperSlab];
 };
-static_assert(sizeof(SuperSlab) == 64 + kSlotsPerSuperSlab * sizeof(Slab));
+static_assert(sizeof(SuperSlab) == SuperSlab::kSlabsOffset + kSlotsPerSuperSlab * sizeof(Slab));
 
 }  // namespace hakmem

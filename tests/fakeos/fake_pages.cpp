@@ -296,6 +296,11 @@ void advise_huge_pages(void* address, Bytes size, bool wanted) {
   fakeos::system_call(SYS_madvise, address, size.count(), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+void split_huge_page(void* address, Bytes part) {
+  fakeos::require_reserved(Call::kPurge, address, part);
+  fakeos::system_call(SYS_madvise, address, part.count(), MADV_FREE);
+}
+
 // Nothing depends on a name.
 void name_at_start(void* address, Bytes size, const char*) {
   fakeos::require_reserved(Call::kPurge, address, size);

@@ -67,6 +67,36 @@ static void allow_little(void) {
   install(code, COUNT + 3);
 }
 
+// Pages may be given back, and there is no other advice.
+static void allow_one_advice(void) {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MADV_DONTNEED, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  install(code, sizeof code / sizeof *code);
+}
+
+// A heap with huge pages gives parts of them back, and grows again.
+static int enter_with_a_heap(void) {
+  begin(60);
+  fill();
+  allow_one_advice();
+  for (size_t i = 0; i < BLOCKS; ++i) {
+    if (i % 1000 != 0) free(blocks[i]);
+  }
+  EXPECT(malloc_trim(0) == 1);
+  for (size_t i = 0; i < BLOCKS; ++i) {
+    if (i % 1000 != 0) blocks[i] = malloc(SIZE);
+  }
+  fill();
+  return finish();
+}
+
 // Longer than the second between two looks at the container's limit.
 static int sandbox_itself(void (*enter)(void)) {
   begin(60);
@@ -104,12 +134,14 @@ static void run(const char* program, const char* what, int in_container, const c
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "some") == 0) return sandbox_itself(forbid_files_and_threads);
   if (argc > 1 && strcmp(argv[1], "most") == 0) return sandbox_itself(allow_little);
+  if (argc > 1 && strcmp(argv[1], "advice") == 0) return enter_with_a_heap();
   if (argc > 1) return live_in_a_container();
   begin(250);
   run(argv[0], "some", 0, "on");
   run(argv[0], "most", 0, "on");
   // A sandbox within a container's.
   run(argv[0], "most", 1, "on");
+  run(argv[0], "advice", 0, "on");
   run(argv[0], "container", 1, "off");
   return finish();
 }

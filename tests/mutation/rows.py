@@ -47,6 +47,7 @@ def relaxed(name, file, old, *tests, **more):
 
 SUPER, SHARD, SHARED, HUGE, PURGE = ("superslab/superslab.h", "pool/pool_shard.cpp", "pool/shared_pool.cpp", "pool/huge_slots.cpp",
                                      "pool/purge.cpp")
+DENSE, HUGE_PAGE = "pool/dense_growth.cpp", "superslab/huge_page.cpp"
 SLAB_H, SLAB_CPP, PAGES = "superslab/slab.h", "superslab/slab.cpp", "superslab/slab_pages.cpp"
 REGISTRY, REGISTRY_H = "superslab/registry.cpp", "superslab/registry.h"
 OWN, HOLES, CACHE, LINKS = ("front/slab_ownership.cpp", "front/slab_holes.cpp", "front/thread_cache.cpp",

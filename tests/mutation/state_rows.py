@@ -1,5 +1,5 @@
 """Mutants of a slot's state and tag, and of a slab's bits and counts."""
-from rows import FRONT, HUGE, OWN, PAGES, POOL, PURGE, SHARD, SHARED, SLAB, SLAB_CPP, SLAB_H, SUPER, bit, edge
+from rows import DENSE, FRONT, HUGE, HUGE_PAGE, OWN, PAGES, POOL, PURGE, SHARD, SHARED, SLAB, SLAB_CPP, SLAB_H, SUPER, bit, edge
 
 EDGES = [
     edge("a SuperSlab opens without slots", SUPER, "masks_[0] = ~0u;", "masks_[0] = 0;", SLAB),
@@ -13,6 +13,19 @@ EDGES = [
          "super->move(PoolKey(), mask, SlotState::kActive, SlotState::kUnused);", POOL, quick=True),
     edge("a purge does not claim", SHARD, "super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);", "",
          POOL),
+    edge("a SuperSlab is handed out while a huge page is asked for", SHARD,
+         "super->move(PoolKey(), ~0u, SlotState::kUnused, SlotState::kActive);", "", POOL),
+    edge("a SuperSlab with a huge page stays in nobody's hands", SHARD,
+         "super->move(PoolKey(), ~0u, SlotState::kActive, SlotState::kEmpty);\n  count_slots(kSlotsPerSuperSlab, 0);", "", POOL),
+    edge("a SuperSlab with a huge page is not counted as EMPTY", SHARD, "count_slots(kSlotsPerSuperSlab, 0);", "", POOL),
+    edge("a huge page for a heap of any size", DENSE, "shard.active_slots() >= kDenseSlotsMin", "true", POOL),
+    edge("a huge page where others have a free slot", SHARD, "by_free_.occupied != uint64_t{1} << kSlotsPerSuperSlab",
+         "(by_free_.occupied >> kSlotsPerSuperSlab) == 0", POOL),
+    edge("a huge page is purged before the program comes to it", SHARD, "(!all && super == asked_for_page_)", "false", POOL),
+    edge("a SuperSlab that was passed over has refused", SHARD, "return empty_slots() != passed_over;",
+         "return empty_slots() != 0;", POOL),
+    edge("a huge page is split again and again", HUGE_PAGE, "exchange(false, std::memory_order_relaxed)",
+         "load(std::memory_order_relaxed)", POOL),
     edge("what was purged is EMPTY", SHARD, "purged, SlotState::kActive, SlotState::kUnused",
          "purged, SlotState::kActive, SlotState::kEmpty", POOL),
     edge("what was refused is UNUSED", SHARD, "refused, SlotState::kActive, SlotState::kEmpty",

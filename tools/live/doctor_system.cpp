@@ -14,18 +14,15 @@ std::string size(std::uint64_t bytes) { return bytes_text(static_cast<std::int64
 std::string target(const Patient& patient) { return patient.pid == 0 ? "P" : std::to_string(patient.pid); }
 
 Answer huge_pages(const Patient& patient) {
-  const std::uint64_t held = patient.reading ? patient.reading->ledger.huge_pages : 0;
-  if (patient.host.huge_pages != "always") return std::nullopt;
-  // A process that has none of them has nothing to gain.
-  if (patient.reading && held == 0) return std::nullopt;
+  // What hakmem's heap has of them it has asked for itself.
+  if (patient.host.huge_pages != "always" || patient.reading) return std::nullopt;
   return Finding{
-      patient.reading ? fmt::format("{} of the heap are in transparent huge pages", size(held))
-                      : "transparent huge pages are given to every process",
-      "with `always` the first byte written to 2 MiB of the heap can take all 2 MiB, and memory that was given back page"
-      " by page can be filled again by khugepaged",
+      "transparent huge pages are given to every process",
+      "with `always` the first byte written to 2 MiB of a mapping can take all 2 MiB; hakmem's SuperSlabs are not"
+      " concerned, but blocks above 2 MiB, stacks and the program's own mappings are",
       "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
       "resident memory near what is in use, for more TLB misses; the program's speed may fall: measure both",
-      "Linux, admin-guide/mm/transhuge.rst; hakmem asks for no huge pages, and has not measured them"};
+      "Linux, admin-guide/mm/transhuge.rst; docs/decisions/0023-huge-pages.md"};
 }
 
 Answer overcommit(const Patient& patient) {

@@ -33,7 +33,7 @@ constexpr Rule kJemalloc[] = {
     {"confirm_conf", "HAKMEM_VERBOSE", Value::kSwitch, ""},
     {"stats_print", nullptr, Value::kNone, "hakmem stat PID, at any time and from outside"},
     {"prof", nullptr, Value::kNone, "there is no profiler yet"},
-    {"thp", nullptr, Value::kNone, "the system's setting counts"},
+    {"thp", nullptr, Value::kNone, "HAKMEM_THP; auto, the default, asks for huge pages where a large heap is dense"},
     {"metadata_thp", nullptr, Value::kNone, "the system's setting counts"},
     {"retain", nullptr, Value::kNone, "address space is always kept"},
 };
@@ -46,6 +46,7 @@ constexpr Rule kMimalloc[] = {
     {"MIMALLOC_SHOW_STATS", nullptr, Value::kNone, "hakmem stat PID, at any time and from outside"},
     {"MIMALLOC_SHOW_ERRORS", nullptr, Value::kNone, "always on: what is freed wrongly ends the program with a line"},
     {"MIMALLOC_PURGE_DECOMMITS", nullptr, Value::kNone, "memory given back always leaves the resident size"},
+    {"MIMALLOC_ALLOW_THP", nullptr, Value::kNone, "HAKMEM_THP; auto, the default, asks for huge pages where a large heap is dense"},
     {"MIMALLOC_ALLOW_LARGE_OS_PAGES", nullptr, Value::kNone, "the system's setting for transparent huge pages counts"},
 };
 

@@ -39,12 +39,16 @@ struct PatienceName {
 struct ShortPlacesName {
   friend constexpr auto member_of(ShortPlacesName);
 };
+struct DensityName {
+  friend constexpr auto member_of(DensityName);
+};
 struct LastTickName {
   friend constexpr auto member_of(LastTickName);
 };
 template struct Expose<ShortPlacesName, &ThreadCache::short_places_>;
 template struct Expose<LastTickName, &ThreadCache::last_tick_>;
 template struct Expose<PatienceName, &ThreadCache::slow_paths_left_>;
+template struct Expose<DensityName, &ThreadCache::density_of>;
 template struct Expose<TickName, &ThreadCache::tick>;
 template struct Expose<ClassesName, &ThreadCache::classes_>;
 template struct Expose<InboxName, &ThreadCache::inbox_>;
@@ -77,6 +81,11 @@ inline uint32_t capacity_of(ThreadCache& cache, ClassIndex c) {
   return class_state(cache, c).capacity;
 }
 inline Inbox& inbox_of(ThreadCache& cache) { return cache.*member_of(InboxName()); }
+
+// What it would say of a slab that it asks the pool for.
+inline SharedPool::Density density_of(ThreadCache& cache, ClassIndex c) {
+  return (cache.*member_of(DensityName()))(c);
+}
 
 inline uint32_t depth_of(ThreadCache& cache, ClassIndex c) {
   void** bottom = class_state(cache, c).bottom;

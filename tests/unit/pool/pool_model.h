@@ -37,11 +37,18 @@ class PoolModel {
   }
 
   // Each answers with the first thing that is wrong, or nullptr.
-  const char* acquire(ClassIndex c, OwnerId owner, SlotCount alignment, bool near) {
+  const char* acquire(ClassIndex c, OwnerId owner, SlotCount alignment, bool near,
+                      SharedPool::Density density = SharedPool::Density::kUnknown) {
     SuperSlab* close_to = near ? registry().superslab_of(last_) : nullptr;
     const uint32_t before = slab_clock(os::now_coarse());
-    const auto got = pool().acquire(c, owner, close_to, alignment, SharedPool::Growth::kAllowed);
+    const uint64_t asked = pool().counters().huge_pages;
+    const auto got = pool().acquire(c, owner, close_to, alignment, SharedPool::Growth::kAllowed, density);
     if (got.slab == nullptr) return "refused";
+    if (pool().counters().huge_pages != asked) {
+      // One that was UNUSED is EMPTY, but for what was acquired.
+      if (density != SharedPool::Density::kDense) return "a huge page for who did not say that it needs one";
+      became_empty(*registry().superslab_of(got.slab->base));
+    }
     if (got.slab->born - before > slab_clock(os::now_coarse()) - before) return "not born now";
     const SizeClass& info = class_info(c);
     const uintptr_t base = last_ = got.slab->base;
@@ -152,6 +159,10 @@ class PoolModel {
     }
   }
 
+  void became_empty(const SuperSlab& super) {
+    for (uint32_t i = 0; i < kSlotsPerSuperSlab; ++i) empty_[super.base() + (size_t{i} << kSlotShift)] = true;
+  }
+
   void learn_free_slots() {
     empty_.clear();
     registry().for_each_superslab([this](const SuperSlab& super) {
@@ -235,7 +246,8 @@ inline const char* apply(PoolModel& model, const Op& op) {
     case 0:
     case 1:
     case 2:
-      return model.acquire(class_number(op.a), owner, SlotCount(1), model.has_last() && op.b / 4 % 2 != 0);
+      return model.acquire(class_number(op.a), owner, SlotCount(1), model.has_last() && op.b / 4 % 2 != 0,
+                           SharedPool::Density{op.b / 8 % 2 != 0});
     case 3:
       return model.acquire(class_number(op.a), owner, SlotCount(1u << op.b % 6), false);
     case 4:

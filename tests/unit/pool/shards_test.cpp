@@ -134,12 +134,12 @@ TEST(PoolShard, ASuperSlabThatRefusedIsAskedAgainOnceItWasUsed) {
     shard.give_back(&super, run.mask());
   };
   use_and_free();
-  ASSERT_EQ(shard.next_to_purge(), &super);
+  ASSERT_EQ(shard.next_to_purge(false), &super);
   shard.end_claim(&super, 0, shard.claim_empty(&super, run.slots));
   EXPECT_EQ(shard.empty_slots(), run.slots);
-  EXPECT_EQ(shard.next_to_purge(), nullptr);
+  EXPECT_EQ(shard.next_to_purge(false), nullptr);
   use_and_free();
-  EXPECT_EQ(shard.next_to_purge(), &super);
+  EXPECT_EQ(shard.next_to_purge(false), &super);
 }
 
 TEST_F(ShardsDeathTest, APurgeComesToAllOfThem) {
