@@ -90,6 +90,21 @@ class StatTest(LiveTest):
         self.assertEqual(totals["shared_fail"], 0)
         self.assertGreater(totals["refills"], 0)
 
+    def test_huge_pages(self):
+        setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+        if not setting.exists() or "[never]" in setting.read_text():
+            self.skipTest("the system gives none")
+        few = self.puppet(HAKMEM_THP="off").show(48)
+        self.assertEqual(self.hakmem.json("stat", few.pid)["huge_page_bytes"], 0)
+        self.assertNotIn("huge pages", self.hakmem("stat", few.pid).stdout)
+        many = self.puppet().show(48)
+        stat = self.hakmem.json("stat", many.pid)
+        self.assertGreater(stat["counters"]["pool_huge_pages"], 4)
+        self.assertGreater(stat["huge_page_bytes"], 8 * MIB)
+        self.assertRegex(self.hakmem("stat", many.pid).stdout, r"\n[0-9.]+ MiB of the heap are in huge pages\n")
+        metrics = self.hakmem("stat", many.pid, "--openmetrics").stdout
+        self.assertRegex(metrics, r"hakmem_huge_page_bytes\{[^}]*\} [1-9]")
+
     def test_the_ledger_sums_while_threads_allocate(self):
         """Between two looks at VmRSS the sum is one that the process had, but for 1 % or 2 MiB."""
         puppet = self.puppet().show(150)

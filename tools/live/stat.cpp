@@ -33,6 +33,9 @@ std::string ledger_text(const Ledger& ledger) {
     text += fmt::format("  {:<52} {:>11} {:>6.1f} %  {}\n", row.label, bytes_text(row.bytes), share * 100,
                         bar(share, 20));
   }
+  if (ledger.huge_pages != 0) {
+    text += fmt::format("{} of the heap are in huge pages\n", bytes_text(static_cast<std::int64_t>(ledger.huge_pages)));
+  }
   return text;
 }
 

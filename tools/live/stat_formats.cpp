@@ -152,6 +152,7 @@ Json stat_json(const Reading& reading) {
   out["age_ms"] = page.age_ms;
   out["answered"] = page.answered;
   out["rss_bytes"] = reading.ledger.rss;
+  out["huge_page_bytes"] = reading.ledger.huge_pages;
   for (const LedgerRow& row : reading.ledger.rows) {
     out["ledger"].push_back(Json{{"id", row.id}, {"label", row.label}, {"bytes", row.bytes}});
   }
@@ -177,6 +178,7 @@ std::string stat_openmetrics(const Reading& reading) {
   metrics.one("hakmem_figures_age_seconds", "gauge", "how old the figures of the heap are",
               static_cast<double>(page.age_ms) / 1000);
   metrics.one("hakmem_resident_bytes", "gauge", "resident memory of the process", reading.ledger.rss);
+  metrics.one("hakmem_huge_page_bytes", "gauge", "of the heap, in transparent huge pages", reading.ledger.huge_pages);
   metrics.family("hakmem_ledger_bytes", "gauge", "rows that sum to hakmem_resident_bytes");
   for (const LedgerRow& row : reading.ledger.rows) {
     metrics.sample("hakmem_ledger_bytes", row.bytes, fmt::format("row=\"{}\"", row.id));
