@@ -243,6 +243,11 @@ void ThreadCache::trim() {
 
 void ThreadCache::leave() {
   give_up_blocks();
+  {
+    // The next thread's rows are its own.
+    os::LockGuard guard(lock_);
+    for (ClassState& state : classes_) state.slabs_in_row = 0;
+  }
   exit_round_taken_ = false;
   if (config().decay_ms == 0) retire();
 }

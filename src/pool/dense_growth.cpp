@@ -1,4 +1,5 @@
 // Huge pages for a heap that fills what it gets.
+#include "os/process.h"
 #include "os/sandbox.h"
 #include "config/config.h"
 #include "superslab/huge_page.h"
@@ -28,24 +29,21 @@ void SharedPool::prepare_huge_page(PoolShard& shard) {
   if (options.thp != AutoSwitch::kAuto || options.decay_ms == 0 || !options.tiny_ss_shared) return;
   if (!superslabs_fit_huge_pages() || os::has_entered_sandbox()) return;
   if (memory_limit().spare(used()) < kSuperSlabBytes) return;
-  // Whoever finds the pool empty meanwhile waits for it.
+  // Who is refused memory meanwhile waits for it, and tries again.
   if (!purge_lock_.try_lock()) return;
   SuperSlab* super;
-  SuperSlab* before = nullptr;
+  SuperSlab* before;
   {
     os::LockGuard guard(shard.lock());
     super = shard.claim_unused();
-    if (super != nullptr) {
-      before = shard.asked_for_page();
-      shard.set_asked_for_page(super);
-    }
+    before = shard.asked_for_page();
   }
   if (super != nullptr) {
     if (before != nullptr) end_asking_for_huge_page(before);
     ask_for_huge_page(super);
     huge_pages_.add(1);
     os::LockGuard guard(shard.lock());
-    shard.end_claim_of_unused(super);
+    shard.end_claim_of_unused(super, slab_clock(os::now_coarse()));
   }
   purge_lock_.unlock();
 }

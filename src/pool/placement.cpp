@@ -16,20 +16,21 @@ constexpr uint32_t aligned_starts(uint32_t alignment) {
 }  // namespace
 
 PoolShard::Run PoolShard::find_run(uint32_t slots, uint32_t alignment, SuperSlab* near,
-                                   OwnerId owner) const {
+                                   OwnerId owner, const SuperSlab* avoided) const {
   if (!config().tiny_ss_shared) return find_run_of_tenant(slots, alignment, owner);
+  if (near == avoided) near = nullptr;
   if (near != nullptr) {
     const Run run = run_in(near, near->mask(SlotState::kEmpty), slots, alignment);
     if (run.super != nullptr) return run;
   }
-  if (SuperSlab* super = best_fit(by_empty_, slots, alignment); super != nullptr) {
+  if (SuperSlab* super = best_fit<&SuperSlab::empty_link>(by_empty_, slots, alignment, avoided); super != nullptr) {
     return run_in(super, super->mask(SlotState::kEmpty), slots, alignment);
   }
   if (near != nullptr) {
     const Run run = run_in(near, near->free_mask(), slots, alignment);
     if (run.super != nullptr) return run;
   }
-  SuperSlab* super = best_fit(by_free_, slots, alignment);
+  SuperSlab* super = best_fit<&SuperSlab::free_link>(by_free_, slots, alignment, avoided);
   if (super == nullptr) return Run{};
   return run_in(super, super->free_mask(), slots, alignment);
 }
@@ -42,11 +43,16 @@ PoolShard::Run PoolShard::run_in(SuperSlab* super, uint32_t mask, uint32_t slots
 }
 
 // A run of slots + alignment - 1 holds an aligned one, and a SuperSlab without tenants always does.
-SuperSlab* PoolShard::best_fit(const Index& index, uint32_t slots, uint32_t alignment) {
+template <SuperSlab::Link SuperSlab::*kLink>
+SuperSlab* PoolShard::best_fit(const Index& index, uint32_t slots, uint32_t alignment, const SuperSlab* avoided) {
   const uint32_t needed = slots + alignment - 1;
   const uint32_t least = needed < kSlotsPerSuperSlab ? needed : kSlotsPerSuperSlab;
-  const uint64_t fitting = index.occupied >> least << least;
-  return fitting == 0 ? nullptr : index.lists[std::countr_zero(fitting)];
+  for (uint64_t fitting = index.occupied >> least << least; fitting != 0; fitting &= fitting - 1) {
+    SuperSlab* super = index.lists[std::countr_zero(fitting)];
+    if (super == avoided) super = (super->*kLink).next;
+    if (super != nullptr) return super;
+  }
+  return nullptr;
 }
 
 // tiny_ss_shared off: only SuperSlabs that serve this cache alone, then a wholly free one. Walks the

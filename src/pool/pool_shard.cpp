@@ -16,6 +16,7 @@ bool PoolShard::claim(const Run& run) {
   count_slots(0u - static_cast<uint32_t>(std::popcount(empty)), run.slots);
   moved_since_notice_ += run.slots;
   run.super->refused_purge = false;
+  if (run.super == asked_for_page_ && run.super->free_mask() == 0) is_filling_ = false;
   reindex(run.super);
   return empty == 0;
 }
@@ -61,32 +62,28 @@ SuperSlab* PoolShard::claim_unused() {
   return super;
 }
 
-void PoolShard::end_claim_of_unused(SuperSlab* super) {
+void PoolShard::end_claim_of_unused(SuperSlab* super, uint32_t clock) {
+  asked_for_page_ = super;
+  filling_since_ = clock;
+  is_filling_ = true;
   super->move(PoolKey(), ~0u, SlotState::kActive, SlotState::kEmpty);
   count_slots(kSlotsPerSuperSlab, 0);
   reindex(super);
 }
 
-SuperSlab* PoolShard::next_to_purge(bool all) const {
+SuperSlab* PoolShard::next_to_purge(const SuperSlab* avoided) const {
   for (uint64_t lists = by_empty_.occupied; lists != 0;) {
     const uint32_t longest = 63u - static_cast<uint32_t>(std::countl_zero(lists));
     lists &= ~(uint64_t{1} << longest);
     SuperSlab* super = by_empty_.lists[longest];
-    while (super != nullptr && (super->refused_purge || (!all && super == asked_for_page_))) {
-      super = super->empty_link.next;
-    }
+    while (super != nullptr && (super->refused_purge || super == avoided)) super = super->empty_link.next;
     if (super != nullptr) return super;
   }
   return nullptr;
 }
 
-// After next_to_purge() found none.
-bool PoolShard::has_refused(bool all) const {
-  uint32_t passed_over = 0;
-  if (!all && asked_for_page_ != nullptr && !asked_for_page_->refused_purge) {
-    passed_over = asked_for_page_->count(SlotState::kEmpty).count();
-  }
-  return empty_slots() != passed_over;
+bool PoolShard::has_refused(const SuperSlab* avoided) const {
+  return empty_slots() != (avoided == nullptr ? 0 : avoided->count(SlotState::kEmpty).count());
 }
 
 uint32_t PoolShard::claim_empty(SuperSlab* super, uint32_t most) {
@@ -94,6 +91,7 @@ uint32_t PoolShard::claim_empty(SuperSlab* super, uint32_t most) {
   while (static_cast<uint32_t>(std::popcount(claimed)) > most) {
     claimed &= claimed - 1;  // keep the low ones: they are reused first
   }
+  if (super == asked_for_page_) is_filling_ = false;
   super->move(PoolKey(), claimed, SlotState::kEmpty, SlotState::kActive);
   count_slots(0u - static_cast<uint32_t>(std::popcount(claimed)), 0);
   reindex(super);

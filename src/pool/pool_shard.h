@@ -40,8 +40,9 @@ class alignas(64) PoolShard {
   const os::Lock& lock() const { return lock_; }
 
   // EMPTY before UNUSED, the caller's SuperSlab before others, the tightest fit before wider ones.
-  // `near`: a SuperSlab of this shard or nullptr. Run{} when there is none.
-  Run find_run(uint32_t slots, uint32_t alignment, SuperSlab* near, OwnerId owner) const;
+  // `near`: a SuperSlab of this shard or nullptr. `avoided`: one that is kept for others, or nullptr. Run{} when
+  // there is none.
+  Run find_run(uint32_t slots, uint32_t alignment, SuperSlab* near, OwnerId owner, const SuperSlab* avoided) const;
 
   // UNUSED or EMPTY slots become ACTIVE; true when no slot of the run had pages.
   bool claim(const Run& run);
@@ -70,18 +71,21 @@ class alignas(64) PoolShard {
   // A SuperSlab that is UNUSED altogether becomes ACTIVE, in the caller's hands; nullptr when there is none, or others
   // have a free slot.
   SuperSlab* claim_unused();
-  // It becomes EMPTY: it is used before others.
-  void end_claim_of_unused(SuperSlab* super);
+  // It becomes EMPTY, with a huge page to come, for who fills slabs to fill it from `clock` on (slab_clock()).
+  void end_claim_of_unused(SuperSlab* super, uint32_t clock);
   // The one for which a huge page was asked for last; nullptr when none ever was.
   SuperSlab* asked_for_page() const { return asked_for_page_; }
-  void set_asked_for_page(SuperSlab* super) { asked_for_page_ = super; }
+  // The same while it is being filled: until it is full once, a part of it is purged, or seconds have passed.
+  // Else nullptr.
+  const SuperSlab* page_in_filling(uint32_t clock) const {
+    return is_filling_ && clock - filling_since_ < kFillingTime ? asked_for_page_ : nullptr;
+  }
 
   // For purging: the longest EMPTY run first, so that one call gives back as much as possible. Passes over
-  // those that refused, and unless `all` is to go over the one that was asked a huge page for last: the program is
-  // about to use it, and a page that is purged in part is none any more.
-  SuperSlab* next_to_purge(bool all) const;
-  // EMPTY slots that next_to_purge() passes over because they refused.
-  bool has_refused(bool all) const;
+  // those that refused, and `avoided`: a huge page that is purged in part is none any more.
+  SuperSlab* next_to_purge(const SuperSlab* avoided) const;
+  // After that found none: did others than `avoided` refuse?
+  bool has_refused(const SuperSlab* avoided) const;
   // The SuperSlab's first EMPTY slots up to `most` become ACTIVE, in the purger's hands.
   uint32_t claim_empty(SuperSlab* super, uint32_t most);
   // What was claimed: `purged` of it becomes UNUSED, what is `refused` EMPTY again.
@@ -97,6 +101,9 @@ class alignas(64) PoolShard {
   const ShardCounters& counters() const { return counters_; }
 
  private:
+  // Slower growth has little to gain.
+  static constexpr uint32_t kFillingTime = 4000 / kSlabClockMs;
+
   // SuperSlabs by the length of their longest run; `occupied` bit r says list r is not empty.
   struct Index {
     SuperSlab* lists[kSlotsPerSuperSlab + 1] = {};
@@ -106,7 +113,8 @@ class alignas(64) PoolShard {
   // placement.cpp
   Run find_run_of_tenant(uint32_t slots, uint32_t alignment, OwnerId owner) const;
   static Run run_in(SuperSlab* super, uint32_t mask, uint32_t slots, uint32_t alignment);
-  static SuperSlab* best_fit(const Index& index, uint32_t slots, uint32_t alignment);
+  template <SuperSlab::Link SuperSlab::*kLink>
+  static SuperSlab* best_fit(const Index& index, uint32_t slots, uint32_t alignment, const SuperSlab* avoided);
 
   template <SuperSlab::Link SuperSlab::*kLink>
   static void move_in_index(Index& index, SuperSlab* super, uint8_t& place, uint32_t run);
@@ -122,6 +130,8 @@ class alignas(64) PoolShard {
   uint32_t given_since_look_ = 0;
   uint32_t releases_in_row_ = 0;  // without an acquire between
   SuperSlab* asked_for_page_ = nullptr;
+  uint32_t filling_since_ = 0;
+  bool is_filling_ = false;
   ShardCounters counters_;
   // Written under lock_; relaxed for others, who want to know how much there is.
   std::atomic<uint32_t> opened_slots_{0};

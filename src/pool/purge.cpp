@@ -106,7 +106,9 @@ void SharedPool::purge_surplus(const PoolShard& shard, Surplus surplus) {
     if (!is_surplus) return;
   }
   if (!purge_lock_.try_lock()) return;  // somebody else purges
-  if (os::now_coarse() >= purge_again_) purge_one(shards, allowed);
+  // Of a limit the pages are a part.
+  const Reach reach = memory_limit().is_felt() ? Reach::kAll : Reach::kAllButPages;
+  if (os::now_coarse() >= purge_again_) purge_one(shards, allowed, reach);
   purge_lock_.unlock();
 }
 
@@ -127,7 +129,7 @@ Bytes SharedPool::purge_down_to(SlotCount allowed, uint64_t deadline_us) {
     } else if (!purge_lock_.try_lock()) {
       break;  // somebody else purges
     }
-    const Purged step = purge_one(kAllShards, allowed);
+    const Purged step = purge_one(kAllShards, allowed, allowed.count() == 0 ? Reach::kAll : Reach::kAllButPages);
     purge_lock_.unlock();
     total += Bytes(size_t{step.slots} << kSlotShift);
     if (!step.more) break;
@@ -143,6 +145,18 @@ void SharedPool::forget_refusals() {
   }
 }
 
+uint32_t SharedPool::empty_slots_of(ShardMask shards) const {
+  uint32_t slots = 0;
+  for (; shards != 0; shards &= shards - 1) slots += shards_[std::countr_zero(shards)].empty_slots();
+  return slots;
+}
+
+SlotCount SharedPool::active_slots() const {
+  uint32_t slots = 0;
+  for (const PoolShard& shard : shards_) slots += shard.active_slots();
+  return SlotCount(slots);
+}
+
 // The one with the most EMPTY slots; nullptr when none has any.
 PoolShard* SharedPool::fullest_shard(ShardMask shards) {
   PoolShard* fullest = nullptr;
@@ -153,17 +167,18 @@ PoolShard* SharedPool::fullest_shard(ShardMask shards) {
   return fullest;
 }
 
-// Under purge_lock_. nullptr when they were taken meanwhile, or every SuperSlab with EMPTY slots refused.
-SuperSlab* SharedPool::claim_for_purge(ShardMask shards, SlotCount allowed, uint32_t* claimed) {
-  const bool all = allowed.count() == 0;
+// Under purge_lock_. nullptr when they were taken meanwhile, or every SuperSlab with EMPTY slots refused or keeps them.
+SuperSlab* SharedPool::claim_for_purge(ShardMask shards, SlotCount allowed, Reach reach, uint32_t* claimed) {
+  const uint32_t clock = slab_clock(os::now_coarse());
   bool has_refused = false;
   ShardMask untried = shards;
   while (PoolShard* shard = fullest_shard(untried)) {
     untried &= ~(1u << (shard - shards_));
     os::LockGuard guard(shard->lock());
-    SuperSlab* super = shard->next_to_purge(all);
+    const SuperSlab* avoided = reach == Reach::kAll ? nullptr : shard->page_in_filling(clock);
+    SuperSlab* super = shard->next_to_purge(avoided);
     if (super == nullptr) {
-      has_refused |= shard->has_refused(all);
+      has_refused |= shard->has_refused(avoided);
       continue;
     }
     const uint32_t empty = empty_slots_of(shards);
@@ -180,10 +195,10 @@ SuperSlab* SharedPool::claim_for_purge(ShardMask shards, SlotCount allowed, uint
 }
 
 // Under purge_lock_.
-SharedPool::Purged SharedPool::purge_one(ShardMask shards, SlotCount allowed) {
+SharedPool::Purged SharedPool::purge_one(ShardMask shards, SlotCount allowed, Reach reach) {
   if (empty_slots_of(shards) <= allowed.count()) return Purged{0, false};
   uint32_t claimed = 0;
-  SuperSlab* super = claim_for_purge(shards, allowed, &claimed);
+  SuperSlab* super = claim_for_purge(shards, allowed, reach, &claimed);
   if (super == nullptr) return Purged{0, false};
   purges_.add(1);
   return purge_claimed(super, claimed);

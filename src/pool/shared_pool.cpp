@@ -83,11 +83,14 @@ SharedPool::Acquired SharedPool::take_from(PoolShard& shard, const Request& requ
   return take_from_held(shard, request);
 }
 
-// Before a request is refused: at one moment, for what one shard gets back another may give away.
+// Before a request is refused: at one moment, for what one shard gets back another may give away. No slot is too good
+// for it.
 SharedPool::Acquired SharedPool::take_from_any(const Request& request) {
   const AllShards all_shards(*this);
+  Request from_everywhere = request;
+  from_everywhere.density = Density::kDense;
   for (PoolShard& shard : shards_) {
-    if (const Acquired got = take_from_held(shard, request); got.slab != nullptr) return got;
+    if (const Acquired got = take_from_held(shard, from_everywhere); got.slab != nullptr) return got;
   }
   shared_fails_.add(1);
   return Acquired{};
@@ -96,8 +99,9 @@ SharedPool::Acquired SharedPool::take_from_any(const Request& request) {
 // Under the shard's lock.
 SharedPool::Acquired SharedPool::take_from_held(PoolShard& shard, const Request& request) {
   const bool is_near = request.near != nullptr && &shard_of(request.near) == &shard;
+  const SuperSlab* avoided = request.density == Density::kDense ? nullptr : shard.page_in_filling(request.born);
   const Run run = shard.find_run(class_info(request.size_class).slots, request.alignment.count(),
-                                 is_near ? request.near : nullptr, request.owner);
+                                 is_near ? request.near : nullptr, request.owner, avoided);
   if (run.super == nullptr) return Acquired{};
   const bool zero = shard.claim(run);
   shard.counters().acquires.add(1);
@@ -313,18 +317,6 @@ Bytes SharedPool::used() const {
 // Under the shard's lock.
 void SharedPool::note_moved(PoolShard& shard) {
   if (shard.take_much_moved()) notice_.store(true, std::memory_order_relaxed);
-}
-
-uint32_t SharedPool::empty_slots_of(ShardMask shards) const {
-  uint32_t slots = 0;
-  for (; shards != 0; shards &= shards - 1) slots += shards_[std::countr_zero(shards)].empty_slots();
-  return slots;
-}
-
-SlotCount SharedPool::active_slots() const {
-  uint32_t slots = 0;
-  for (const PoolShard& shard : shards_) slots += shard.active_slots();
-  return SlotCount(slots);
 }
 
 SharedPool::AllShards::AllShards(SharedPool& pool) : pool_(pool) {

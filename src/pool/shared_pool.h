@@ -62,7 +62,8 @@ class SharedPool {
   // system for more?
   enum class Growth : bool { kForbidden, kAllowed };
 
-  // What the caller knows of the slab's future. kDense: it has filled many of this class in a row.
+  // What the caller knows of the slab's future. kDense: it has filled many of this class in a row. A SuperSlab that
+  // a huge page was asked for is for those.
   enum class Density : bool { kUnknown, kDense };
 
   struct Acquired {
@@ -190,9 +191,11 @@ class SharedPool {
   using ShardMask = uint32_t;
   static constexpr ShardMask kAllShards = (1u << kShards) - 1;
   Bytes purge_down_to(SlotCount allowed, uint64_t deadline_us);
-  Purged purge_one(ShardMask shards, SlotCount allowed);
+  // kAllButPages: a SuperSlab that is being filled keeps its page.
+  enum class Reach : bool { kAllButPages, kAll };
+  Purged purge_one(ShardMask shards, SlotCount allowed, Reach reach);
   PoolShard* fullest_shard(ShardMask shards);
-  SuperSlab* claim_for_purge(ShardMask shards, SlotCount allowed, uint32_t* claimed);
+  SuperSlab* claim_for_purge(ShardMask shards, SlotCount allowed, Reach reach, uint32_t* claimed);
   Purged purge_claimed(SuperSlab* super, uint32_t claimed);
   void forget_refusals();
   uint32_t empty_slots_of(ShardMask shards) const;

@@ -44,6 +44,7 @@ static void huge_block(void) { free(malloc(3 * MIB)); }
 int main(void) {
   if (!CAN_STEP) return SKIPPED;
   begin(20);
+  stepping_seconds = 15;
   // A few phases each of a stride that visits some 30 instructions in every phase.
   interrupt_each_instruction(nothing, small_blocks, fork_handler, 41);
   EXPECT_SOUND_HEAP();

@@ -116,7 +116,8 @@ int main() {
   }
   const long forks = how_many(kForks);
   int bad = 0;
-  for (long number = 0; number < forks && bad < 3; ++number) {
+  const uint64_t begun_ms = now_ms();
+  for (long number = 0; !is_enough(number, forks, 60, begun_ms, 25) && bad < 3; ++number) {
     void* before = malloc(100);
     for (int i = kRestless; i < kStormers; ++i) sem_post(&batches);
     const pid_t pid = fork();

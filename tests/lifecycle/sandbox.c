@@ -8,7 +8,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "hakmem/hakmem.h"
 #include "support/program.h"
+
+#pragma weak hak_counters
 
 #define SIZE 900
 #define BLOCKS (48 * MIB / SIZE)
@@ -81,10 +84,21 @@ static void allow_one_advice(void) {
   install(code, sizeof code / sizeof *code);
 }
 
+static uint64_t huge_pages_asked_for(void) {
+  static struct hak_counter counters[200];
+  if (hak_counters == NULL) return UINT64_MAX;
+  const size_t count = hak_counters(counters, 200);
+  for (size_t i = 0; i < count && i < 200; ++i) {
+    if (strcmp(counters[i].name, "pool_huge_pages") == 0) return counters[i].value;
+  }
+  return 0;
+}
+
 // A heap with huge pages gives parts of them back, and grows again.
 static int enter_with_a_heap(void) {
   begin(60);
   fill();
+  EXPECT(huge_pages_asked_for() > 8);
   allow_one_advice();
   for (size_t i = 0; i < BLOCKS; ++i) {
     if (i % 1000 != 0) free(blocks[i]);
@@ -121,6 +135,8 @@ static void run(const char* program, const char* what, int in_container, const c
   REQUIRE(child >= 0);
   if (child == 0) {
     setenv("HAKMEM_STATS", stats, 1);
+    // Which it would look for, and then perhaps ask for no huge pages.
+    if (strcmp(what, "advice") == 0) setenv("HAKMEM_MEMORY_LIMIT", "1TiB", 1);
     setenv("HAKMEM_SCAVENGER", "on", 1);
     if (in_container) allow_everything();
     execl(program, program, what, (char*)NULL);

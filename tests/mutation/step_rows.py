@@ -36,6 +36,7 @@ SLABS = [
     step("a released slab stays listed", OWN, "return false;\n    }\n    unlist(slab);", "return false;\n    }", FRONT),
     step("a slab is released with its tags", OWN, "pool().detach(slab);", "", FRONT),
     step("a slab that goes back ends no row", OWN, "state_of(slab->class_index()).slabs_in_row = 0;", "", FRONT),
+    step("a thread inherits a row", CACHE, "for (ClassState& state : classes_) state.slabs_in_row = 0;", "", FRONT),
     step("an adopted slab ends no row", OWN, "state.slabs_in_row = 0;\n    pool().adopt", "pool().adopt", FRONT),
     step("one slab is a row", CACHE, "slabs_in_row == kDenseSlabs", "slabs_in_row != 0", FRONT),
     step("blocks of several pages make a row", CACHE, "if (block_bytes(c) > os::page_size()) return SharedPool::Density::kUnknown;", "", FRONT),

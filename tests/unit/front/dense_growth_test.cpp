@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "superslab/huge_page.h"
+
 #include "unit/front/cache_access.h"
 #include "unit/front/front_check.h"
 
@@ -23,7 +25,10 @@ constexpr uint32_t kRow = 4;
 class DenseGrowthTest : public test::FrontTest {
  protected:
   // 16 MiB and more, in large blocks: they say nothing of small ones.
-  void SetUp() override { large_ = get_many(*cache_, class_of(2 << 20), 10); }
+  void SetUp() override {
+    if (!superslabs_fit_huge_pages()) GTEST_SKIP() << "huge pages have another size";
+    large_ = get_many(*cache_, class_of(2 << 20), 10);
+  }
   void TearDown() override {
     put_all(*cache_, large_);
     FrontTest::TearDown();
@@ -73,14 +78,22 @@ TEST_F(DenseGrowthTest, LargerBlocksMayHavePagesThatNobodyTouches) {
   put_all(*cache_, taken_);
 }
 
-TEST_F(DenseGrowthTest, SlabsOfOneWhoLeftAreNoLongerItsRow) {
+TEST_F(DenseGrowthTest, AThreadDoesNotInheritARow) {
+  EXPECT_EQ(asked_for(kClass, kRow * kSlab), 0U);
+  EXPECT_EQ(class_state(*cache_, kClass).slabs_in_row, kRow);
+  cache_->leave();
+  EXPECT_EQ(class_state(*cache_, kClass).slabs_in_row, 0);
+  give_back();
+}
+
+TEST_F(DenseGrowthTest, SlabsThatOthersAdoptAreNoLongerARow) {
   Owned left;
   std::vector<void*> blocks = get_many(*left, kClass, 3 * kSlab);
   std::vector<void*> some;
   for (uint32_t i = 0; i < 3; ++i) some.push_back(blocks[i * kSlab]);
   ThreadCache* parked = &*left;
-  EXPECT_EQ(class_state(*parked, kClass).slabs_in_row, 3);
   left.leave();
+  class_state(*parked, kClass).slabs_in_row = 3;
   for (void* block : some) ThreadCache::return_home(block);
   const uint64_t adopted = cache_->stats().slabs_adopted.get();
   taken_.push_back(get(*cache_, kClass));

@@ -127,19 +127,19 @@ TEST(PoolShard, ASuperSlabThatRefusedIsAskedAgainOnceItWasUsed) {
   static SuperSlab super;
   static PoolShard shard;
   shard.open(&super, kSuperSlabBytes.count(), 0);
-  const PoolShard::Run run = shard.find_run(4, 1, nullptr, kAnna);
+  const PoolShard::Run run = shard.find_run(4, 1, nullptr, kAnna, nullptr);
   ASSERT_EQ(run.super, &super);
   const auto use_and_free = [&run] {
     shard.claim(run);
     shard.give_back(&super, run.mask());
   };
   use_and_free();
-  ASSERT_EQ(shard.next_to_purge(false), &super);
+  ASSERT_EQ(shard.next_to_purge(nullptr), &super);
   shard.end_claim(&super, 0, shard.claim_empty(&super, run.slots));
   EXPECT_EQ(shard.empty_slots(), run.slots);
-  EXPECT_EQ(shard.next_to_purge(false), nullptr);
+  EXPECT_EQ(shard.next_to_purge(nullptr), nullptr);
   use_and_free();
-  EXPECT_EQ(shard.next_to_purge(false), &super);
+  EXPECT_EQ(shard.next_to_purge(nullptr), &super);
 }
 
 TEST_F(ShardsDeathTest, APurgeComesToAllOfThem) {
