@@ -9,7 +9,7 @@ namespace hakmem {
 
 // What is claimed at a time: small enough for any stack, enough for most SuperSlabs.
 struct HolePurge::Claims {
-  static constexpr uint32_t kMax = 96;
+  static constexpr uint32_t kMax = 88;
   HoleClaim holes[kMax];
   uint32_t count = 0;
 };
