@@ -117,7 +117,7 @@ int main() {
   const long forks = how_many(kForks);
   int bad = 0;
   const uint64_t begun_ms = now_ms();
-  for (long number = 0; !is_enough(number, forks, 60, begun_ms, 25) && bad < 3; ++number) {
+  for (long number = 0; !is_enough(number, forks, 15, begun_ms, 20) && bad < 3; ++number) {
     void* before = malloc(100);
     for (int i = kRestless; i < kStormers; ++i) sem_post(&batches);
     const pid_t pid = fork();
