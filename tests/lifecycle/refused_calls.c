@@ -116,7 +116,8 @@ static void refuse_in_turn(const struct kind* kind, long at_most) {
   long tried = 0;
   told->refusals = 0;
   const long step = calls <= at_most ? 1 : calls / at_most;
-  for (long first = 0; first < calls; first += step) {
+  const uint64_t begun_ms = now_ms();
+  for (long first = 0; first < calls && !is_enough(tried, calls * 2, 2, begun_ms, 1); first += step) {
     for (int for_good = 0; for_good < 2; ++for_good, ++tried) {
       struct fault fault = {kind, first, for_good ? kForGood : 1};
       outcome = run_forked(with_fault, &fault);
