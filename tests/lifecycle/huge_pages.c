@@ -19,16 +19,22 @@ struct mapping {
   size_t advised_kib;  // of all
 };
 
-// What the kernel says of the mapping that the block lies in. Allocates nothing: the heap stands still.
-static struct mapping mapping_of(const void* block) {
-  static char text[1 << 20];
-  struct mapping result = {0, 0, 0, 0};
-  const int file = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+static char text[1 << 20];
+
+// Into `text`. Allocates nothing: the heap stands still.
+static void read_text(const char* path) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
   REQUIRE(file >= 0);
   size_t length = 0;
   for (ssize_t got; (got = read(file, text + length, sizeof text - 1 - length)) > 0;) length += (size_t)got;
   close(file);
   text[length] = '\0';
+}
+
+// What the kernel says of the mapping that the block lies in.
+static struct mapping mapping_of(const void* block) {
+  struct mapping result = {0, 0, 0, 0};
+  read_text("/proc/self/smaps");
   int inside = 0;
   size_t kib = 0;
   size_t huge_kib = 0;
@@ -54,12 +60,9 @@ static struct mapping mapping_of(const void* block) {
 }
 
 static int is_never(const char* path) {
-  char text[100] = "";
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return -1;
-  const ssize_t length = read(file, text, sizeof text - 1);
-  close(file);
-  return length > 0 && strstr(text, "[never]") != NULL;
+  if (access(path, R_OK) != 0) return -1;
+  read_text(path);
+  return strstr(text, "[never]") != NULL;
 }
 
 // Newer kernels have a setting for each size besides.
@@ -69,13 +72,7 @@ static int system_allows(void) {
 }
 
 static size_t event_count(const char* event) {
-  static char text[1 << 16];
-  const int file = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-  REQUIRE(file >= 0);
-  size_t length = 0;
-  for (ssize_t got; (got = read(file, text + length, sizeof text - 1 - length)) > 0;) length += (size_t)got;
-  close(file);
-  text[length] = '\0';
+  read_text("/proc/vmstat");
   const char* line = strstr(text, event);
   REQUIRE(line != NULL);
   return strtoul(line + strlen(event), NULL, 10);
