@@ -180,6 +180,14 @@ if(HAKMEM_RELEASE_TESTS AND NOT HAKMEM_PGO)
   set_tests_properties(pgo PROPERTIES TIMEOUT 600)
 endif()
 
+# A sanitizer's frames are not the product's, and the parser knows one machine's calls.
+if(NOT HAKMEM_SANITIZE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(stack_depth ${Python3_EXECUTABLE} ${hakmem_tests}/stack_depth.py)
+  hakmem_add_test(stack_depth link ${stack_depth} --library $<TARGET_FILE:hakmem>)
+  hakmem_add_test(hardened_stack_depth link ${stack_depth} --library $<TARGET_FILE:hakmem-hardened>)
+  hakmem_add_test(stack_depth_self_test link ${stack_depth} --self-test)
+endif()
+
 # Only an optimised build has the shape that the limits are about, and a profile may change it.
 if(HAKMEM_RELEASE_TESTS)
   set(hot_path ${Python3_EXECUTABLE} ${hakmem_tests}/hot_path.py)

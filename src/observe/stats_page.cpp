@@ -78,6 +78,7 @@ class StatsPage {
   }
 
   bool make(uint64_t now, uint32_t process);
+  PageHeader* describe(uint32_t process);
   void forget();
   void note(PageEvent event, uint64_t amount, uint64_t now);
   void note_changes(const PageTotals& totals, uint64_t now);
@@ -123,12 +124,8 @@ void StatsPage::store(size_t offset, const void* values, size_t bytes) const {
   }
 }
 
-bool StatsPage::make(uint64_t now, uint32_t process) {
-  process_ = process;
-  if (os::is_secure_process() || os::is_sandboxed()) return false;
-  const Bytes size{round_up(kStatsPageBytes, os::page_size().count())};
-  file_ = os::create_shared_page(size);
-  if (file_.address == nullptr) return false;
+// What stays as it is. Its tables leave the stack again before the page is written the first time.
+[[gnu::noinline]] PageHeader* StatsPage::describe(uint32_t process) {
   PageHeader* header = static_cast<PageHeader*>(file_.address);
   char* text = static_cast<char*>(file_.address) + sizeof(PageHeader);
   CHECK(describe_page(text, sizeof(PageHeader), &map_));
@@ -142,6 +139,16 @@ bool StatsPage::make(uint64_t now, uint32_t process) {
   store(map_.options, options, option_values(options) * sizeof(uint64_t));
   const PageLayout layout = page_layout();
   store(map_.layout, &layout, sizeof(layout));
+  return header;
+}
+
+bool StatsPage::make(uint64_t now, uint32_t process) {
+  process_ = process;
+  if (os::is_secure_process() || os::is_sandboxed()) return false;
+  const Bytes size{round_up(kStatsPageBytes, os::page_size().count())};
+  file_ = os::create_shared_page(size);
+  if (file_.address == nullptr) return false;
+  PageHeader* header = describe(process);
   totals_ = PageTotals{};
   totals_.created_ms = now;
   events_ = 0;

@@ -11,26 +11,21 @@ constexpr Bytes kNoLimit{SIZE_MAX};
 constexpr uint64_t kUnlimitedFrom = uint64_t{1} << 60;
 constexpr size_t kPathMax = 512;
 
-// A path put together; empty when it does not fit.
-class Path {
- public:
-  Path(TextView root, TextView mount, TextView group, TextView file) {
-    const TextView parts[] = {root, mount, group, file};
-    for (const TextView& part : parts) {
-      if (length_ + part.size >= kPathMax) {
-        length_ = 0;
-        break;
-      }
-      for (size_t i = 0; i < part.size; ++i) text_[length_++] = part.data[i];
+// For a LineReader; the path is put together here, and leaves the stack again. Empty when it does not fit.
+[[gnu::noinline]] long open_path(TextView root, TextView mount, TextView group, TextView file) {
+  const TextView parts[] = {root, mount, group, file};
+  char path[kPathMax];
+  size_t length = 0;
+  for (const TextView& part : parts) {
+    if (length + part.size >= kPathMax) {
+      length = 0;
+      break;
     }
-    text_[length_] = '\0';
+    for (size_t i = 0; i < part.size; ++i) path[length++] = part.data[i];
   }
-  const char* c_str() const { return text_; }
-
- private:
-  char text_[kPathMax];
-  size_t length_ = 0;
-};
+  path[length] = '\0';
+  return LineReader::open(path);
+}
 
 // The digits that the text begins with.
 uint64_t leading_number(TextView text) {
@@ -86,7 +81,7 @@ class Group {
 
   // "some avg10=1.23 avg60=..."; false where there is no such file.
   [[gnu::noinline]] bool read_stalls(TextView file, MemoryReport* report) const {
-    LineReader reader(Path(root_, names_.mount, path_, file).c_str());
+    LineReader reader(open_path(root_, names_.mount, path_, file));
     TextView line;
     const TextView head = "some avg10=";
     if (!reader.next(&line) || !starts_with(line, head)) return false;
@@ -97,14 +92,14 @@ class Group {
 
  private:
   [[gnu::noinline]] Bytes limit_in(TextView file) const {
-    LineReader reader(Path(root_, names_.mount, path_, file).c_str());
+    LineReader reader(open_path(root_, names_.mount, path_, file));
     TextView line;
     return reader.next(&line) ? parse_cgroup_limit(line) : kNoLimit;
   }
 
   // Of the rows that begin so, or, where the first is empty, of every line.
   [[gnu::noinline]] uint64_t sum_of(TextView file, const TextView (&rows)[2]) const {
-    LineReader reader(Path(root_, names_.mount, path_, file).c_str());
+    LineReader reader(open_path(root_, names_.mount, path_, file));
     TextView line;
     uint64_t sum = 0;
     while (reader.next(&line)) {
@@ -181,7 +176,7 @@ CgroupLine parse_cgroup_line(TextView line) {
 MemoryReport read_memory_report(TextView root) {
   MemoryReport report;
   {
-    LineReader reader(Path(root, "/proc/self/cgroup", "", "").c_str());
+    LineReader reader(open_path(root, "/proc/self/cgroup", "", ""));
     TextView text;
     while (reader.next(&text)) {
       if (const CgroupLine line = parse_cgroup_line(text); line.is_memory) {

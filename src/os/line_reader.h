@@ -16,14 +16,19 @@ namespace hakmem::os {
 
 class LineReader {
  public:
-  explicit LineReader(const char* path)
-      : descriptor_(raw_syscall(SYS_openat, kCurrentDirectory, reinterpret_cast<long>(path),
-                                kCloseOnExec)) {}
+  explicit LineReader(const char* path) : LineReader(open(path)) {}
+  // Of a file that open() gave, for who does not want the path on the same stack.
+  explicit LineReader(long descriptor) : descriptor_(descriptor) {}
   ~LineReader() {
     if (descriptor_ >= 0) raw_syscall(SYS_close, descriptor_);
   }
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
+
+  // A descriptor, or a negative errno.
+  static long open(const char* path) {
+    return raw_syscall(SYS_openat, kCurrentDirectory, reinterpret_cast<long>(path), kCloseOnExec);
+  }
 
   bool next(TextView* line) {
     size_t length = 0;
@@ -55,7 +60,7 @@ class LineReader {
   size_t position_ = 0;
   size_t filled_ = 0;
   char line_[256];
-  char buffer_[1024];
+  char buffer_[512];
 };
 
 }  // namespace hakmem::os

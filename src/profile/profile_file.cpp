@@ -27,8 +27,8 @@ uint32_t hash_of(const uintptr_t* frames, uint32_t depth) {
   return static_cast<uint32_t>(hash >> 32);
 }
 
-Bytes index_bytes(uint32_t stacks) {
-  return Bytes(round_up(stacks * sizeof(uint32_t), os::page_size().count()));
+Bytes index_bytes(uint32_t stacks, uint32_t modules) {
+  return Bytes(round_up(stacks * sizeof(uint32_t) + modules * sizeof(uintptr_t), os::page_size().count()));
 }
 
 }  // namespace
@@ -40,11 +40,13 @@ ProfileFile ProfileFile::open(uint64_t rate_bytes, uint64_t now_ms) {
     file.page_ = os::create_shared_page(Bytes(file.file_bytes_), kProfileSuffix);
   }
   if (file.page_.address == nullptr) return file;
-  file.stacks_ = static_cast<uint32_t*>(os::map(index_bytes(kStacksMax), os::page_size()));
+  file.stacks_ = static_cast<uint32_t*>(os::map(index_bytes(kStacksMax, kModulesMax), os::page_size()));
   if (file.stacks_ == nullptr) {
     os::remove_shared_page(file.page_, Bytes(file.file_bytes_));
     return ProfileFile();
   }
+  static_assert(kStacksMax * sizeof(*file.stacks_) % alignof(uintptr_t) == 0);
+  file.module_begins_ = reinterpret_cast<uintptr_t*>(file.stacks_ + kStacksMax);
   ProfileHeader* header = static_cast<ProfileHeader*>(file.page_.address);
   file.header_ = header;
   header->version = kProfileVersion;
@@ -62,13 +64,13 @@ ProfileFile ProfileFile::open(uint64_t rate_bytes, uint64_t now_ms) {
 void ProfileFile::close() {
   if (header_ == nullptr) return;
   os::remove_shared_page(page_, Bytes(file_bytes_));
-  os::unmap(stacks_, index_bytes(kStacksMax));
+  os::unmap(stacks_, index_bytes(kStacksMax, kModulesMax));
 }
 
 void ProfileFile::leave() {
   if (header_ == nullptr) return;
   os::unmap(page_.address, Bytes(file_bytes_));
-  os::unmap(stacks_, index_bytes(kStacksMax));
+  os::unmap(stacks_, index_bytes(kStacksMax, kModulesMax));
 }
 
 void* ProfileFile::add_record(ProfileRecordKind kind, size_t bytes) {

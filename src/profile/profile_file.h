@@ -58,8 +58,9 @@ class ProfileFile {
   uint32_t* stacks_ = nullptr;
   uint32_t stack_count_ = 0;
   uint32_t nameless_ = 0;
+  // Where the modules that are in the file begin; after the offsets.
+  uintptr_t* module_begins_ = nullptr;
   uint32_t modules_ = 0;
-  uintptr_t module_begins_[kModulesMax] = {};
 };
 
 }  // namespace hakmem

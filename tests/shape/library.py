@@ -3,7 +3,8 @@ import re
 import subprocess
 from dataclasses import dataclass, field
 
-LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*)$")
+# The linker puts addr32 before a call whose pointer it could make a plain one of.
+LINE = re.compile(r"^\s*([0-9a-f]+):\s+(?:(?:addr32|notrack|bnd)\s+)*(\S+)\s*(.*)$")
 HEAD = re.compile(r"^([0-9a-f]+) <(.+)>:$")
 # Assembler's filling between blocks; `xchg %ax,%ax` is a nop of two bytes.
 FILLING = re.compile(r"^(?:nop\w*|xchg\s+%ax,%ax|(?:cs|data16)\s.*nop\w*)")
@@ -28,6 +29,7 @@ class Symbol:
     address: int
     size: int
     name: str
+    is_exported: bool = False
 
 
 @dataclass
@@ -42,6 +44,11 @@ class Library:
             if symbol.name == name and symbol.address in self.functions:
                 return self.functions[symbol.address]
         return None
+
+    def address_of(self, name):
+        """Of a function here; None when another library has it."""
+        return next((symbol.address for symbol in self.symbols
+                     if symbol.name == name and symbol.address in self.functions), None)
 
     def name_of(self, address):
         """The symbol that an address belongs to: what a GOT entry holds, else what lies there."""
@@ -78,7 +85,8 @@ def parse_symbols(text):
             continue
         name = parts[7].split("@")[0]
         if parts[3] in ("FUNC", "OBJECT", "NOTYPE"):
-            symbols.append(Symbol(int(parts[1], 16), int(parts[2], 0), name))
+            symbols.append(Symbol(int(parts[1], 16), int(parts[2], 0), name,
+                                  parts[4] in ("GLOBAL", "WEAK") and parts[5] == "DEFAULT"))
         elif parts[3] == "TLS":
             thread_local[int(parts[1], 16)] = name
     return symbols, thread_local
