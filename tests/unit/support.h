@@ -80,11 +80,20 @@ inline bool all_zero(const void* begin, size_t bytes) {
 #if __has_feature(thread_sanitizer)
 #define HAKMEM_UNDER_TSAN 1
 #endif
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define HAKMEM_UNDER_SANITIZER 1
+#endif
 #endif
 #if defined(HAKMEM_UNDER_TSAN) || defined(__SANITIZE_THREAD__)
 inline constexpr bool kThreadSanitizer = true;
 #else
 inline constexpr bool kThreadSanitizer = false;
+#endif
+// Of any kind.
+#if defined(HAKMEM_UNDER_SANITIZER)
+inline constexpr bool kSanitizer = true;
+#else
+inline constexpr bool kSanitizer = kThreadSanitizer;
 #endif
 
 }  // namespace hakmem::test
