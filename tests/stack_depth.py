@@ -3,7 +3,8 @@
 stack_use.c paints a stack and sees the ways that its machine takes; those that need a container's memory limit, a
 profile that is asked for just then or a full table it does not see. So this adds frames up, from the unwind table,
 along every call that the disassembly has. Of a report of misuse, which ends the process or says why it does not,
-8 KiB are allowed. libc's functions count nothing, nor do the program's own (a new handler): see MAY_CALL_POINTERS.
+8 KiB are allowed. libc's functions count nothing, nor do the program's own (a new handler): see MAY_CALL_POINTERS. A jump through a
+register is taken for a switch.
 
   stack_depth.py --library libhakmem.so            exit 1 when an entry is too deep
   stack_depth.py --library libhakmem.so --report   the deepest way of each entry, in bytes still to come
@@ -42,6 +43,9 @@ def violations(library, frames, exported):
             depth, way = frames.deepest(library.address_of(name), skip)
             if depth > allowed:
                 yield f"{name}{what} takes {depth} bytes of stack, allowed are {allowed}: {' > '.join(way)}"
+    for name in sorted(frames.unknown):
+        if not REPORT.search(name):
+            yield f"{name} has a frame whose size is not known"
     for name in sorted(frames.indirect):
         if not MAY_CALL_POINTERS.search(name):
             yield f"{name} calls through a pointer, and what is behind it is not counted"
@@ -83,7 +87,7 @@ FRAMES = """
 00000018 0000000000000024 0000001c FDE cie=00000000 pc=0000000000001000..0000000000001010
    LOC           CFA      ra
 0000000000001000 rsp+8    c-8
-0000000000001007 rsp+{malloc}   c-8
+0000000000001007 {cfa}+{malloc}   c-8
 
 00000018 0000000000000024 0000001c FDE cie=00000000 pc=0000000000001020..0000000000001025
 
@@ -106,8 +110,8 @@ SYMBOLS = """
 
 
 def self_test():
-    def found(malloc, slow, report_size, other="nop"):
-        values = {"malloc": malloc, "slow": slow, "report": report_size, "other": other}
+    def found(malloc, slow, report_size, other="nop", cfa="rsp"):
+        values = {"malloc": malloc, "slow": slow, "report": report_size, "other": other, "cfa": cfa}
         symbols, _ = parse_symbols(SYMBOLS)
         library = Library("g++ 12", parse_disassembly(DISASSEMBLY.format(**values)), symbols)
         frames = Frames(library, parse_frames(FRAMES.format(**values)))
@@ -120,7 +124,11 @@ def self_test():
         (found(16, 4097, 16), [too_deep.format("free", 4097), too_deep.format("malloc", 4113)]),
         (found(1000, 3096, 4097), ["malloc with a report takes 8193 bytes of stack, allowed are 8192"]),
         (found(16, 16, 16, "call   *%rax"), ["slow calls through a pointer, and what is behind it is not counted"]),
+        (found(16, 16, 16, "call   *0x10(%rip)        # 3000 <pointer>"),
+         ["slow calls through a pointer, and what is behind it is not counted"]),
         (found(16, 16, 16, "call   1000 <malloc>"), []),
+        (found(1001, 3096, 4095, "call   1000 <malloc>"), [too_deep.format("free", 4097), too_deep.format("malloc", 5098)]),
+        (found(16, 16, 16, cfa="rbp"), ["malloc has a frame whose size is not known"]),
     ]
     wrong = [f"found {got}, expected {expected}" for got, expected in cases if got != expected]
     return wrong

@@ -151,13 +151,14 @@ SharedPool::Density ThreadCache::density_of(ClassIndex c) {
 
 // Puts a slab on the list: from a parked cache, from what the pool has, and only then from the system.
 bool ThreadCache::find_slab(ClassIndex c) {
+  const SharedPool::Density density = density_of(c);
   for (const SharedPool::Growth growth :
        {SharedPool::Growth::kForbidden, SharedPool::Growth::kAllowed}) {
     if (cache_list().adopt(c, this)) {
       stats_.slabs_adopted.add(1);
       return true;
     }
-    const SharedPool::Acquired got = pool().acquire(c, id_, near_, SlotCount(1), growth, density_of(c));
+    const SharedPool::Acquired got = pool().acquire(c, id_, near_, SlotCount(1), growth, density);
     if (got.slab != nullptr) {
       stats_.slabs_acquired.add(1);
       near_ = registry().superslab_of(got.slab->base);

@@ -21,7 +21,7 @@ constexpr Milliseconds kPauseMin{10};
 constexpr Milliseconds kPauseMax{1000};
 // What is freed now has gone back after a decay time, the pages in slabs after two passes of half a
 // decay time each; what frees a whole slot starts anew.
-constexpr uint32_t kIdleRounds = 4 * kRoundsPerDecay;
+constexpr uint64_t kIdleDecays = 4;
 // A signal handler must not start a thread, and has its signal blocked; a thread that has signals
 // blocked all the time is let through after so many ticks.
 constexpr uint32_t kPatience = 32;
@@ -39,12 +39,6 @@ constinit std::atomic<uint32_t> g_patience{kPatience};
 // relaxed: a hint.
 constinit std::atomic<uint64_t> g_not_before_ms{0};
 constinit os::Lock g_round{os::LockRank::kRound};
-
-Milliseconds pause() {
-  const Milliseconds wanted(config().decay_ms / kRoundsPerDecay);
-  if (wanted < kPauseMin) return kPauseMin;
-  return wanted < kPauseMax ? wanted : kPauseMax;
-}
 
 bool wanted() {
   if (config().decay_ms == kDurationNeverMs) return false;
@@ -74,17 +68,18 @@ bool do_round() {
 void* live(void*) {
   os::name_thread("hak-scavenger");
   g_state.store(kRunning, std::memory_order_relaxed);
-  uint32_t idle_rounds = 0;
+  const Rhythm rhythm = rhythm_of(Milliseconds(config().decay_ms));
+  uint64_t idle_rounds = 0;
   while (cache_list().live() != 0) {
     idle_rounds = do_round() ? idle_rounds + 1 : 0;
-    if (idle_rounds > kIdleRounds) {
+    if (idle_rounds > rhythm.idle_rounds) {
       fall_asleep();
       idle_rounds = 0;
       continue;
     }
     uint32_t running = kRunning;
     if (idle_rounds == 1) g_state.compare_exchange_strong(running, kDrowsy, std::memory_order_relaxed);
-    os::futex_wait_for(&g_state, g_state.load(std::memory_order_relaxed), pause());
+    os::futex_wait_for(&g_state, g_state.load(std::memory_order_relaxed), rhythm.pause);
   }
   // Where it was the program's last thread, libc ends the process here; else the next one that is wanted starts anew.
   g_state.store(kNone, std::memory_order_relaxed);
@@ -92,6 +87,13 @@ void* live(void*) {
 }
 
 }  // namespace
+
+Rhythm rhythm_of(Milliseconds decay) {
+  const Milliseconds wanted(decay.count() / kRoundsPerDecay);
+  const Milliseconds pause = wanted < kPauseMin ? kPauseMin : wanted < kPauseMax ? wanted : kPauseMax;
+  const uint64_t rounds = kIdleDecays * ((decay.count() + pause.count() - 1) / pause.count());
+  return {pause, rounds < kIdleDecays * kRoundsPerDecay ? kIdleDecays * kRoundsPerDecay : rounds};
+}
 
 bool takes_over() {
   uint32_t state = g_state.load(std::memory_order_relaxed);

@@ -7,8 +7,8 @@
 //                 (pthread_join), which a new thread needs. Never in a process that put itself in seccomp mode.
 //                 It ends when no thread has a cache: libc ends a process with its last thread.
 //                 One thread with every signal blocked that never allocates and has no cache. While it
-//                 runs, ticks leave the upkeep to it. When nothing is left to do it sleeps until a tick
-//                 wakes it. The child of a fork has none until it needs one of its own.
+//                 runs, ticks leave the upkeep to it. When nothing was left to do for four decay times it
+//                 sleeps until a tick wakes it. The child of a fork has none until it needs one of its own.
 // Observable      runs(). Whoever holds round_lock() sees a heap where the scavenger has nothing on its way.
 // Composable      upkeep, os/thread. Used by heap (ticks), lifecycle (fork).
 #pragma once
@@ -17,6 +17,12 @@
 #include "large/huge.h"
 
 namespace hakmem::scavenger {
+
+struct Rhythm {
+  Milliseconds pause;    // between two rounds
+  uint64_t idle_rounds;  // in which nothing may go back before it sleeps: four decay times, or 32 rounds
+};
+Rhythm rhythm_of(Milliseconds decay);
 
 // At a tick, with Inside. False when the upkeep is the caller's.
 bool takes_over();

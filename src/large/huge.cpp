@@ -92,19 +92,30 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
   size_t got = mapped.count();
   Bytes fresh = mapped;
   const bool may_grow = may_reuse && alignment <= os::page_size();
-  void* block = may_grow ? grow_retained(mapped, &fresh) : nullptr;
+  const Resized grown = may_grow ? grow_retained(mapped, contents, &fresh) : Resized{};
+  void* block = grown.block;
   if (block != nullptr) {
     if (contents == Contents::kZero) memset(block, 0, mapped.count() - fresh.count());
   } else {
     make_way(mapped.count(), mapped.count());
+    if (mapped >= kSuperSlabBytes) learn_from_last();
     block = map_new(mapped, alignment, from_slots, &got, contents);
   }
   if (block == nullptr) return nullptr;
   HAKMEM_PROBE(huge_map, reinterpret_cast<uintptr_t>(block), got, size.count());
-  os::LockGuard guard(lock_);
-  if (fresh == mapped) counters_.maps.add(1);
-  if (may_grow && !is_in_slots(block)) note_demand(fresh);
-  insert(block, got);
+  bool asks = false;
+  {
+    os::LockGuard guard(lock_);
+    if (fresh == mapped) counters_.maps.add(1);
+    if (may_grow && !is_in_slots(block)) note_demand(fresh);
+    insert(block, got);
+    if (fresh == mapped) {
+      asks = wants_huge_pages(block, mapped, contents);
+    } else if (contents == Contents::kAny && !grown.asked) {
+      watch_grown(block, mapped, fresh);
+    }
+  }
+  if (asks) os::advise_huge_pages(block, mapped, true);
   return block;
 }
 
@@ -128,6 +139,7 @@ void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, s
 
 bool HugeBlocks::release(void* block, Watch watch) {
   if (none()) return false;
+  learn_from(block, Bytes(0));
   size_t size = 0;
   bool retained;
   {
@@ -135,6 +147,7 @@ bool HugeBlocks::release(void* block, Watch watch) {
     HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return false;
     size = table_.remove(*entry).size;
+    density_.forget(reinterpret_cast<uintptr_t>(block));
     note_mapped();
     retained = retain(reinterpret_cast<uintptr_t>(block), size, watch);
     if (!retained) counters_.unmaps.add(1);
@@ -144,7 +157,7 @@ bool HugeBlocks::release(void* block, Watch watch) {
     if (is_in_slots(block)) {
       pool().release_huge(reinterpret_cast<uintptr_t>(block), slots_of(size));
     } else {
-      os::timed(os::Cause::huge_unmap, [=] { huge_mapping::unmap(block, Bytes(size)); });
+      os::timed(os::Cause::huge_unmap, [=, this] { unmap_mapping(reinterpret_cast<uintptr_t>(block), size); });
     }
   }
   if (watch == Watch::kTicks) shrink_unwatched();
@@ -182,6 +195,7 @@ bool HugeBlocks::resize_in_place(HugeTable::Entry& entry, size_t size, Watch wat
   if (size == old) return true;
   if (HugeTable::is_in_slots(entry.address)) return false;
   const size_t taken = size < old ? 0 : retained_.take_at(entry.address + old, size - old);
+  if (taken != 0) density_.forget(entry.address);  // these have pages
   table_.set_size(entry, size < old ? size : old + taken);
   if (size > old) {
     note_live();
@@ -213,6 +227,8 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
   const Bytes mapped{round_up(new_size.count(), page)};
   const bool in_slots = is_in_slots(block);
+  learn_from(block, mapped);
+  bool was_watched;
   HugeTable::Entry old;
   size_t size_before = 0;
   {
@@ -225,19 +241,22 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
     // Moving the pages of a reservation would leave a hole in it.
     if (in_slots && mapped.count() > entry->size) return nullptr;
     old = table_.remove(*entry);
+    was_watched = density_.forget(old.address);
   }
   if (in_slots) return keep_front(block, old.size, mapped.count());
   const Bytes missing(mapped.count() > old.size ? mapped.count() - old.size : 0);
   make_way(missing.count(), mapped.count());
-  void* moved = huge_mapping::resize(block, Bytes(old.size), mapped);
+  const auto [moved, asked] = resize_mapping(block, Bytes(old.size), mapped, Contents::kAny);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
     HugeTable::Entry& entry = insert(block, old.size);
     entry.record = old.record;
     give_up_tail(entry, size_before);
+    if (was_watched && !asked) density_.watch(old.address);
   } else {
     insert(moved, mapped.count()).record = old.record;
     note_demand(missing);
+    if (!asked) watch_grown(moved, mapped, was_watched ? mapped : missing);
   }
   return moved;
 }

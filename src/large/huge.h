@@ -1,6 +1,7 @@
 // large/huge.h: blocks above 2 MiB, each a mapping of its own, or a run of slots.
 //
-// Responsibility  Map, find, grow, retain and unmap huge blocks.
+// Responsibility  Map, find, grow, retain and unmap huge blocks; ask for huge pages
+//                 where they will be written from end to end (0023).
 // Contract        A block is found by its address in a side table; nothing is stored in or before
 // it.
 //                 Growth is one mremap, or none into what is retained behind; a block of several mappings that came
@@ -17,6 +18,7 @@
 #include "base/counter.h"
 #include "base/units.h"
 #include "os/lock.h"
+#include "large/huge_density.h"
 #include "large/huge_table.h"
 #include "large/retain_bound.h"
 #include "large/retained_ranges.h"
@@ -36,6 +38,7 @@ struct HugeStats {
 struct HugeCounters {
   Counter maps;
   Counter unmaps;
+  Counter dense;
 };
 
 class HugeBlocks {
@@ -96,17 +99,32 @@ class HugeBlocks {
   bool retain(uintptr_t address, size_t size, Watch watch);
   bool keep(const Range& range);
   void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, Contents contents);
-  void* grow_retained(Bytes mapped, Bytes* fresh);
   void note_demand(Bytes size);
   void* resize_watched(void* block, Bytes new_size, Watch watch);
   bool resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch);
   void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);
+  bool wants_huge_pages(const void* block, Bytes size, Contents contents);
+  void note_asked(Bytes fresh);
+  bool advise_growth(void* block, Bytes size, Bytes grown, Contents contents);
+  struct Resized {
+    void* block = nullptr;
+    bool asked = false;  // for huge pages
+  };
+  Resized grow_retained(Bytes mapped, Contents contents, Bytes* fresh);
+  Resized resize_mapping(void* block, Bytes size, Bytes next, Contents contents);
+  void watch_grown(const void* block, Bytes size, Bytes fresh);
+  void learn_from(const void* block, Bytes next_size);
+  void learn_from_last();
+  void unmap_mapping(uintptr_t address, size_t size);
+  // Else no huge block has a huge page of our asking.
+  bool has_asked() const { return has_asked_.load(std::memory_order_relaxed); }
   void note_live();
   void note_mapped() const;
   Range evict(Milliseconds until, size_t size);
   template <class Bound>
   void unmap_beyond(Bound bound, size_t size);
+  void unmap_retained(const Range& range);
   void make_way(size_t size, size_t block);
   void shrink_unwatched();
   Bytes heap() const;
@@ -114,10 +132,13 @@ class HugeBlocks {
   os::Lock lock_{os::LockRank::kHuge};
   // sync: none. Whoever takes it looks for itself.
   std::atomic<bool> notice_{false};
+  // sync: none. A hint about pages that whoever looks has.
+  std::atomic<bool> has_asked_{false};
   // Below: under lock_.
   HugeTable table_;
   RetainedRanges retained_;
   RetainBound bound_;
+  HugeDensity density_;
   HugeCounters counters_;
 };
 

@@ -22,12 +22,12 @@ constexpr Bytes kNotice = mib(5);
 // Of the process's limit on memory.
 constexpr size_t kLimitShare = 16;
 
-void unmap_retained(const RetainedRanges::Range& range) {
-  HAKMEM_PROBE(huge_unmap, range.address, range.size, 1);
-  huge_mapping::unmap(reinterpret_cast<void*>(range.address), Bytes(range.size));
-}
-
 }  // namespace
+
+void HugeBlocks::unmap_retained(const Range& range) {
+  HAKMEM_PROBE(huge_unmap, range.address, range.size, 1);
+  unmap_mapping(range.address, range.size);
+}
 
 void* HugeBlocks::take_retained(size_t size, size_t alignment) {
   os::LockGuard guard(lock_);
@@ -39,29 +39,30 @@ void* HugeBlocks::take_retained(size_t size, size_t alignment) {
 }
 
 // Nothing that is retained is large enough: the largest of it, with what is missing. Its pages need no fault.
-void* HugeBlocks::grow_retained(Bytes mapped, Bytes* fresh) {
+HugeBlocks::Resized HugeBlocks::grow_retained(Bytes mapped, Contents contents, Bytes* fresh) {
   Range range;
   {
     os::LockGuard guard(lock_);
     // Another thread may have freed a larger one since.
     range = retained_.take_largest_below(mapped.count());
   }
-  if (range.size == 0) return nullptr;
+  if (range.size == 0) return {};
   void* block = reinterpret_cast<void*>(range.address);
   const Bytes missing = mapped - Bytes(range.size);
   make_way(missing.count(), mapped.count());
-  void* grown = os::timed(os::Cause::huge_map, [=] { return huge_mapping::resize(block, Bytes(range.size), mapped); });
-  if (grown == nullptr) {
+  const Resized grown = os::timed(
+      os::Cause::huge_map, [=, this] { return resize_mapping(block, Bytes(range.size), mapped, contents); });
+  if (grown.block == nullptr) {
     // A range of several mappings, most often: the next block that fits into it needs no system call.
     range.is_stuck = true;
     {
       os::LockGuard guard(lock_);
-      if (keep(range)) return nullptr;
+      if (keep(range)) return {};
       note_mapped();
       counters_.unmaps.add(1);
     }
-    huge_mapping::unmap(block, Bytes(range.size));
-    return nullptr;
+    unmap_mapping(range.address, range.size);
+    return {};
   }
   *fresh = missing;
   return grown;

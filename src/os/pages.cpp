@@ -1,5 +1,6 @@
 #include "os/pages.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -8,6 +9,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "os/lock.h"
+#include "os/process.h"
 #include "os/raw_syscall.h"
 
 namespace hakmem::os {
@@ -46,6 +48,24 @@ void* map_aligned(Bytes size, Bytes alignment, int protection, int flags) {
   const uintptr_t end = aligned + size.count();
   if (begin + wide != end) unmap(reinterpret_cast<void*>(end), Bytes(begin + wide - end));
   return reinterpret_cast<void*>(aligned);
+}
+
+// What one page of the page table's last level maps.
+Bytes leaf() { return Bytes(page_size().count() / sizeof(uint64_t) * page_size().count()); }
+
+// As far behind a boundary of leaves as `address` is: then they move as a whole, and huge pages too.
+void* reserve_in_step(const void* address, Bytes size) {
+  const size_t step = leaf().count();
+  const size_t wide = size.count() + step;
+  if (wide < size.count()) return nullptr;
+  void* range = map_raw(wide, PROT_NONE, MAP_NORESERVE);
+  if (range == nullptr) return nullptr;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(range);
+  const uintptr_t begin = first + ((reinterpret_cast<uintptr_t>(address) - first) & (step - 1));
+  const uintptr_t end = begin + size.count();
+  if (begin != first) unmap(range, Bytes(begin - first));
+  unmap(reinterpret_cast<void*>(end), Bytes(first + wide - end));
+  return reinterpret_cast<void*>(begin);
 }
 
 }  // namespace
@@ -134,10 +154,20 @@ bool withdraw(void* address, Bytes size) {
 
 void* remap(void* address, Bytes old_size, Bytes new_size) {
   DCHECK((held_ranks() & kForbidden) == 0);
-  const long result =
-      raw_syscall(SYS_mremap, reinterpret_cast<long>(address), static_cast<long>(old_size.count()),
-                  static_cast<long>(new_size.count()), MREMAP_MAYMOVE);
-  return result < 0 ? nullptr : reinterpret_cast<void*>(result);
+  const auto remapped = [=](int flags, void* target) {
+    return raw_syscall(SYS_mremap, reinterpret_cast<long>(address), static_cast<long>(old_size.count()),
+                       static_cast<long>(new_size.count()), flags, reinterpret_cast<long>(target));
+  };
+  if (new_size >= old_size + leaf()) {
+    const long in_place = remapped(0, nullptr);
+    if (in_place >= 0) return address;
+    if (in_place == -EFAULT) return nullptr;  // several mappings
+    void* target = reserve_in_step(address, new_size);
+    // Refused, the target is lost: the kernel may have taken it away before, and somebody may be there by now.
+    if (target != nullptr && remapped(MREMAP_MAYMOVE | MREMAP_FIXED, target) >= 0) return target;
+  }
+  const long moved = remapped(MREMAP_MAYMOVE, nullptr);
+  return moved < 0 ? nullptr : reinterpret_cast<void*>(moved);
 }
 
 void* remap_guarded(void* address, Bytes old_size, Bytes new_size, Bytes alignment, Bytes guard) {

@@ -7,7 +7,7 @@
 //                 is_sandboxed() alone, which asks the kernel, once that is allowed.
 // Observable      Nothing.
 // Composable      Raw system calls. Used by what starts threads, opens files or gives unusual advice: heap, observe, profile,
-//                 pool, superslab; api (prctl).
+//                 pool, superslab, large; api (prctl).
 #pragma once
 
 namespace hakmem::os {

@@ -1,6 +1,6 @@
 // The heap has small pages, also where the system uses huge ones for everything, but for what a large and dense heap
-// grows by; huge ones everywhere by HAKMEM_THP=on, and none in a process that has them disabled. What is freed goes
-// back from within huge pages, too.
+// grows by, and for huge blocks where such were full; huge ones everywhere by HAKMEM_THP=on, and none in a process that
+// has them disabled. What is freed goes back from within huge pages, too.
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -71,6 +71,12 @@ static int system_allows(void) {
          is_never("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled") != 1;
 }
 
+// Not "always".
+static int system_has_none_by_itself(void) {
+  read_text("/sys/kernel/mm/transparent_hugepage/enabled");
+  return strstr(text, "[always]") == NULL;
+}
+
 static size_t event_count(const char* event) {
   read_text("/proc/vmstat");
   const char* line = strstr(text, event);
@@ -97,8 +103,26 @@ static void give_back(size_t huge_kib) {
   }
 }
 
+// Buffers that are written from end to end, and then one that is larger, but not much.
+static int last_buffer_is_advised(void) {
+  for (size_t i = 0; i < 2; ++i) {
+    char* buffer = malloc(16 * MIB);
+    memset(buffer, 0x5a, 16 * MIB);
+    free(buffer);
+  }
+  char* buffer = malloc(30 * MIB);
+  const int advised = mapping_of(buffer).advised;
+  free(buffer);
+  malloc_trim(0);
+  return advised;
+}
+
 static int live(const char* option, int possible) {
   begin(60);
+  // Where nothing says which pages there are, nothing is learned. The hardened flavour's blocks lie between guards.
+  const int is_asked = !is_hardened() && strcmp(option, "off") != 0 &&
+                       (strcmp(option, "on") == 0 || access("/proc/self/pagemap", R_OK) == 0);
+  if (system_has_none_by_itself()) EXPECT(last_buffer_is_advised() == is_asked);
   const size_t refused = event_count("\nthp_fault_fallback ");
   for (size_t i = 0; i < BLOCKS; ++i) {
     blocks[i] = malloc(SIZE);

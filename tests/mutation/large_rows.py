@@ -4,6 +4,35 @@ from rows import LARGE, edge, step
 HUGE_CPP, RETAINED, RANGES = "large/huge.cpp", "large/huge_retained.cpp", "large/retained_ranges.cpp"
 BOUND, TABLE = "large/retain_bound.h", "large/huge_table.cpp"
 
+DENSE, DENSITY = "large/huge_dense.cpp", "large/huge_density.h"
+
+DENSE_STEPS = [
+    step("a sparse huge block is taken for a dense one", DENSE, "found.looked - found.present <= found.looked / kSparseShare ?",
+         "true ?", LARGE),
+    step("a huge block whose pages were there already is looked at", HUGE_CPP,
+         "density_.forget(reinterpret_cast<uintptr_t>(block));\n    note_mapped", "note_mapped", LARGE),
+    step("huge pages for whatever size", DENSITY, "size.count() <= 2 * largest_ && ", "", LARGE),
+    step("huge pages for however many blocks", DENSITY, " && fresh.count() <= credit_", "", LARGE),
+    step("a block is looked at before each next one", DENSITY, "    last_ = 0;\n", "", LARGE),
+    step("a block that was freed is looked at", DENSITY, "last != 0 && watches(last) ? last : 0", "last", LARGE),
+    step("a block that is not full yet is taken for dense", DENSE, "if (look_at(block, size) != Looks::kDense) return;",
+         "if (look_at(block, size) == Looks::kUnknown) return;", LARGE),
+    step("a sparse block changes nothing", DENSITY, "largest_ = credit_ = 0;", "", LARGE),
+    step("no block is looked at any more", DENSITY, "return turn_ != 0;", "return true;", LARGE),
+    step("each block is looked at although all are sparse", DENSITY, "unwatched_ = kUnwatchedAfterSparse;", "", LARGE),
+    step("what is watched stays so for ever", DENSITY, "if (overwritten_ % kLookEvery != 0) return;", "return;", LARGE),
+    step("huge pages for zeroes", DENSE, "if (learns() && contents == Contents::kAny) {", "if (learns()) {", LARGE),
+    step("huge pages for the zeroes that a range grows by", DENSE, "asks = contents == Contents::kAny && may_ask", "asks = may_ask", LARGE),
+    step("a range that grows has small pages", DENSE, "!is_step && learns() && advise_growth(block, size, next, contents)",
+         "false", LARGE),
+    step("a block of parts with different advice does not grow by a page", DENSE, "if (moved == nullptr && is_step && has_asked()) {",
+         "if (false) {", LARGE),
+    step("a block that grows tells nothing", HUGE_CPP, "  learn_from(block, mapped);\n", "", LARGE),
+    step("a block that grew by what was retained is looked at", HUGE_CPP, "if (taken != 0) density_.forget(entry.address);", "", LARGE),
+    step("a block is looked at for each page that it grows", DENSE,
+         "  if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return;\n", "", LARGE),
+]
+
 HUGE_STEPS = [
     step("a freed huge block stays in the table", HUGE_CPP, "size = table_.remove(*entry).size;", "size = entry->size;", LARGE),
     step("retained pages are taken for zeroes", HUGE_CPP, "if (contents == Contents::kZero) memset(block, 0, mapped.count());",
@@ -59,4 +88,4 @@ RETAINED_EDGES = [
          "if (now - unmapped_at_ > decay_time) unmapped_ = 0;\n    const size_t missed", "const size_t missed", LARGE),
 ]
 
-LARGE_ROWS = HUGE_STEPS + RETAINED_EDGES
+LARGE_ROWS = DENSE_STEPS + HUGE_STEPS + RETAINED_EDGES

@@ -1,4 +1,4 @@
-// What starts the scavenger.
+// What starts the scavenger, and for how long it stays awake.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -42,6 +42,18 @@ constexpr unsigned kSecondsMax = 20;
 TEST(ScavengerDeathTest, IsStartedByAGrowthThatWasRefused) {
   if (kHardened || test::kThreadSanitizer) GTEST_SKIP() << "nothing is retained, or no thread starts after a fork";
   EXPECT_EXIT(start_by_refused_growth(), testing::ExitedWithCode(0), "");
+}
+
+// A curve that takes minutes is followed to its end, and a short one in no more wake-ups than eight in its time.
+TEST(Scavenger, SleepsAfterFourDecayTimes) {
+  for (const uint64_t decay_ms : {0, 1, 10, 80, 999, 1000, 8000, 39'000, 60'000, 3'600'000}) {
+    const scavenger::Rhythm rhythm = scavenger::rhythm_of(Milliseconds(decay_ms));
+    EXPECT_GE(rhythm.idle_rounds * rhythm.pause.count(), 4 * decay_ms) << decay_ms;
+    EXPECT_GE(rhythm.idle_rounds, 32U) << decay_ms;
+    EXPECT_GE(rhythm.pause, Milliseconds(10)) << decay_ms;
+    EXPECT_LE(rhythm.pause, Milliseconds(1000)) << decay_ms;
+    EXPECT_LE(rhythm.idle_rounds * rhythm.pause.count(), 5 * decay_ms + 320) << decay_ms;
+  }
 }
 
 }  // namespace

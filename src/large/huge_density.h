@@ -1,0 +1,100 @@
+// large/huge_density.h: whether huge blocks are written from end to end, by what earlier ones were.
+//
+// Responsibility  Choose the blocks that are looked at, and say what those to come will be like.
+// Contract        Only a block of which a quarter and more came in small pages of its own tells anything: what was
+//                 retained has pages of whoever had it before, and a huge page is there as a whole. A dense block speaks
+//                 for blocks of up to twice its size, and for eight times as many bytes; a sparse one ends that, and
+//                 the next fifteen are not looked at. Of fresh blocks that are taken for dense each eighth stays with
+//                 small pages, to be looked at. Not locked: the huge blocks' lock.
+// Observable      expects().
+// Composable      base. Used by huge.
+#pragma once
+
+#include "base/units.h"
+
+namespace hakmem {
+
+class HugeDensity {
+ public:
+  constexpr HugeDensity() = default;
+
+  // A block of this size, of which so much is fresh, will be dense.
+  bool expects(Bytes size, Bytes fresh) const {
+    return size.count() <= 2 * largest_ && fresh.count() <= credit_;
+  }
+
+  // The same of one that is all fresh, but for those that are to be looked at.
+  bool expects_unwatched(Bytes size) {
+    if (!expects(size, size)) return false;
+    turn_ = (turn_ + 1) % kLookEvery;
+    return turn_ != 0;
+  }
+
+  // Huge pages were asked for. What comes of it nobody will see.
+  void spend(Bytes fresh) { credit_ -= fresh.count() < credit_ ? fresh.count() : credit_; }
+
+  // To be looked at when its program is done with it. Some may stay for ever: now and then a new one takes such a place.
+  void watch(uintptr_t address) {
+    if (unwatched_ != 0) {
+      --unwatched_;
+      return;
+    }
+    uintptr_t* place = slot_of(0);
+    if (place == nullptr) {
+      overwritten_ = (overwritten_ + 1) % (kWatched * kLookEvery);
+      if (overwritten_ % kLookEvery != 0) return;
+      place = &watched_[overwritten_ / kLookEvery];
+    }
+    *place = last_ = address;
+  }
+
+  // The last block that is watched, once: it may be full already when the next one is wanted. 0: none, or enough is known.
+  uintptr_t take_last() {
+    const uintptr_t last = largest_ == 0 ? last_ : 0;
+    last_ = 0;
+    return last != 0 && watches(last) ? last : 0;
+  }
+
+  bool watches(uintptr_t address) { return slot_of(address) != nullptr; }
+
+  // True when it was watched.
+  bool forget(uintptr_t address) {
+    uintptr_t* place = slot_of(address);
+    if (place != nullptr) *place = 0;
+    return place != nullptr;
+  }
+
+  void note(Bytes size, bool is_dense) {
+    if (!is_dense) {
+      largest_ = credit_ = 0;
+      unwatched_ = kUnwatchedAfterSparse;
+      return;
+    }
+    if (size.count() > largest_) largest_ = size.count();
+    credit_ += kLookEvery * size.count();
+    const size_t most = 2 * kLookEvery * largest_;
+    if (credit_ > most) credit_ = most;
+  }
+
+ private:
+  static constexpr uint32_t kLookEvery = 8;
+  static constexpr uint32_t kWatched = 8;
+  static constexpr uint32_t kUnwatchedAfterSparse = 15;
+
+  uintptr_t* slot_of(uintptr_t address) {
+    for (uintptr_t& watched : watched_) {
+      if (watched == address) return &watched;
+    }
+    return nullptr;
+  }
+
+  uintptr_t watched_[kWatched] = {};  // 0: none
+  uintptr_t last_ = 0;
+  uint32_t overwritten_ = 0;
+  uint32_t unwatched_ = 0;
+  uint32_t turn_ = 0;
+  size_t largest_ = 0;
+  size_t credit_ = 0;
+};
+
+}  // namespace hakmem

@@ -1,0 +1,301 @@
+// Which huge blocks get huge pages.
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "os/pages.h"
+#include "os/process.h"
+#include "large/huge_density.h"
+
+#include "unit/large/huge_support.h"
+
+namespace hakmem {
+namespace {
+
+constexpr Bytes kLittle{4096};
+
+TEST(HugeDensity, ADenseBlockSpeaksForTwiceItsSize) {
+  HugeDensity density;
+  EXPECT_FALSE(density.expects(mib(2), kLittle));
+  density.note(mib(8), true);
+  EXPECT_TRUE(density.expects(mib(16), kLittle));
+  EXPECT_FALSE(density.expects(mib(17), kLittle));
+  density.note(mib(16), true);
+  density.note(mib(4), true);
+  EXPECT_TRUE(density.expects(mib(32), kLittle));
+}
+
+TEST(HugeDensity, ASparseBlockEndsThat) {
+  HugeDensity density;
+  for (int i = 0; i < 9; ++i) density.note(mib(8), true);
+  density.note(mib(3), false);
+  EXPECT_FALSE(density.expects(mib(2), kLittle));
+  density.note(mib(3), true);
+  EXPECT_TRUE(density.expects(mib(6), kLittle));
+  EXPECT_FALSE(density.expects(mib(7), kLittle)) << "what was known before is forgotten";
+}
+
+// However many blocks come that stay for ever and are sparse.
+TEST(HugeDensity, ForEightTimesWhatWasSeen) {
+  HugeDensity density;
+  density.note(mib(4), true);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_TRUE(density.expects(mib(8), mib(8))) << i;
+    density.spend(mib(8));
+  }
+  EXPECT_FALSE(density.expects(mib(8), kLittle));
+  density.note(mib(4), true);
+  EXPECT_TRUE(density.expects(mib(8), mib(8)));
+  for (int i = 0; i < 1000; ++i) density.note(mib(4), true);
+  EXPECT_TRUE(density.expects(mib(8), mib(64)));
+  EXPECT_FALSE(density.expects(mib(8), mib(65))) << "little is saved up for later";
+}
+
+TEST(HugeDensity, TheLastBlockIsLookedAtOnceBeforeTheNext) {
+  HugeDensity density;
+  EXPECT_EQ(density.take_last(), 0U);
+  density.watch(7);
+  EXPECT_EQ(density.take_last(), 7U);
+  EXPECT_EQ(density.take_last(), 0U) << "it may be filled later";
+  EXPECT_TRUE(density.watches(7));
+  density.watch(8);
+  density.forget(8);
+  EXPECT_EQ(density.take_last(), 0U) << "it was freed";
+  density.watch(9);
+  density.note(mib(8), true);
+  EXPECT_EQ(density.take_last(), 0U) << "enough is known";
+}
+
+TEST(HugeDensity, OneOfEightIsLookedAt) {
+  HugeDensity density;
+  density.note(mib(8), true);
+  int dense = 0;
+  for (int i = 0; i < 160; ++i) dense += density.expects_unwatched(mib(8));
+  EXPECT_EQ(dense, 140);
+}
+
+TEST(HugeDensity, EightAreWatchedAndSomeReplaced) {
+  HugeDensity density;
+  for (uintptr_t i = 1; i <= 8; ++i) density.watch(i);
+  for (uintptr_t i = 1; i <= 8; ++i) EXPECT_TRUE(density.watches(i));
+  for (uintptr_t i = 100; i < 164; ++i) density.watch(i);
+  int replaced = 0;
+  for (uintptr_t i = 1; i <= 8; ++i) replaced += !density.watches(i);
+  EXPECT_EQ(replaced, 8) << "none stays for ever";
+  EXPECT_TRUE(density.watches(163));
+  EXPECT_TRUE(density.forget(163));
+  EXPECT_FALSE(density.watches(163));
+  EXPECT_FALSE(density.forget(163));
+  density.watch(200);
+  EXPECT_TRUE(density.watches(200)) << "where there is a place";
+}
+
+TEST(HugeDensity, AfterASparseBlockFewAreLookedAt) {
+  HugeDensity density;
+  density.note(mib(8), false);
+  for (uintptr_t i = 1; i <= 15; ++i) density.watch(i);
+  for (uintptr_t i = 1; i <= 15; ++i) EXPECT_FALSE(density.watches(i));
+  density.watch(16);
+  EXPECT_TRUE(density.watches(16));
+}
+
+class HugeDensityOfBlocks : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (kHardened) GTEST_SKIP() << "guards lie between small pages";
+    if (getenv("TEST_EMULATOR") != nullptr) GTEST_SKIP() << "its pages are another's";
+    if (access("/proc/self/pagemap", R_OK) != 0) GTEST_SKIP() << "the system does not say which pages there are";
+    if (os::page_size() != Bytes(4096)) GTEST_SKIP() << "huge pages are larger";
+    // So that what is sparse stays so on a system that has huge pages everywhere.
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  }
+  void TearDown() override { prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0); }
+
+  // As a program that writes this share of a block, and no other block lies there afterwards.
+  void use(size_t size, size_t written, HugeBlocks::Contents contents = HugeBlocks::Contents::kAny) {
+    char* block = blocks_.get(size, contents);
+    memset(block, 1, written);
+    blocks_->release(block);
+    blocks_->purge_all();
+  }
+  uint64_t dense() { return blocks_->counters().dense.get(); }
+
+  test::OwnHugeBlocks blocks_;
+};
+
+TEST_F(HugeDensityOfBlocks, AfterAFullOne) {
+  use(8 << 20, 8 << 20);
+  EXPECT_EQ(dense(), 0U);
+  use(16 << 20, 16 << 20);
+  EXPECT_EQ(dense(), 1U);
+  use(40 << 20, 0);
+  EXPECT_EQ(dense(), 1U) << "larger than any that was seen";
+  use(8 << 20, 8 << 20);
+  EXPECT_EQ(dense(), 1U) << "and that one was sparse";
+}
+
+TEST_F(HugeDensityOfBlocks, BesideAFullOneThatStays) {
+  char* first = blocks_.get(8 << 20);
+  memset(first, 1, 8 << 20);
+  char* second = blocks_.get(8 << 20);
+  EXPECT_EQ(dense(), 1U);
+  blocks_->release(first);
+  blocks_->release(second);
+}
+
+TEST_F(HugeDensityOfBlocks, NotBesideOnesThatAreNotFull) {
+  std::vector<char*> blocks;
+  for (int i = 0; i < 20; ++i) {
+    blocks.push_back(blocks_.get(8 << 20));
+    memset(blocks.back(), 1, 7 << 20);
+  }
+  EXPECT_EQ(dense(), 0U);
+  for (char* block : blocks) blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, NotWhereAnEighthIsMissing) {
+  for (int i = 0; i < 40; ++i) use(8 << 20, 7 << 20);
+  EXPECT_EQ(dense(), 0U);
+}
+
+// Blocks that nobody frees cannot be looked at.
+TEST_F(HugeDensityOfBlocks, ForFewThatStay) {
+  use(8 << 20, 8 << 20);
+  std::vector<char*> blocks;
+  for (int i = 0; i < 40; ++i) blocks.push_back(blocks_.get(16 << 20));
+  EXPECT_EQ(dense(), 4U);
+  for (char* block : blocks) blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, NotWhereTheUserSaysOff) {
+  const test::ScopedConfig off([](Config& c) { c.thp = AutoSwitch::kOff; });
+  for (int i = 0; i < 9; ++i) use(8 << 20, 8 << 20);
+  EXPECT_EQ(dense(), 0U);
+}
+
+TEST_F(HugeDensityOfBlocks, AlwaysWhereTheUserSaysOn) {
+  const test::ScopedConfig on([](Config& c) { c.thp = AutoSwitch::kOn; });
+  for (int i = 0; i < 9; ++i) use(8 << 20, 0, HugeBlocks::Contents::kZero);
+  EXPECT_EQ(dense(), 9U);
+}
+
+TEST_F(HugeDensityOfBlocks, NotForZeroes) {
+  for (int i = 0; i < 9; ++i) use(64 << 20, 64 << 20, HugeBlocks::Contents::kZero);
+  EXPECT_EQ(dense(), 0U);
+  use(8 << 20, 8 << 20);
+  use(8 << 20, 0, HugeBlocks::Contents::kZero);
+  EXPECT_EQ(dense(), 0U);
+  use(8 << 20, 0);
+  EXPECT_EQ(dense(), 1U);
+}
+
+// Pages that are there already say nothing of who has them now.
+TEST_F(HugeDensityOfBlocks, RetainedPagesTellNothing) {
+  char* block = blocks_.get(8 << 20, HugeBlocks::Contents::kZero);
+  memset(block, 1, 8 << 20);
+  blocks_->release(block);
+  for (int i = 0; i < 40; ++i) blocks_->release(blocks_.get(8 << 20));
+  blocks_->purge_all();
+  use(8 << 20, 0);
+  EXPECT_EQ(dense(), 0U);
+}
+
+TEST_F(HugeDensityOfBlocks, ABlockThatGrewIntoRetainedPagesTellsNothing) {
+  for (int i = 0; i < 20; ++i) {
+    char* block = blocks_.get(16 << 20);
+    memset(block, 1, 16 << 20);
+    EXPECT_EQ(blocks_->resize(block, mib(14)), block);
+    EXPECT_EQ(blocks_->resize(block, mib(15)), block) << "into its tail, which was retained";
+    blocks_->release(block);
+    blocks_->purge_all();
+  }
+  EXPECT_EQ(dense(), 0U);
+}
+
+TEST_F(HugeDensityOfBlocks, ABlockThatGrowsWasFull) {
+  size_t size = 4 << 20;
+  char* block = blocks_.get(size);
+  for (int i = 0; i < 5; ++i) {
+    memset(block, 1, size);
+    size += size / 2;
+    size &= ~size_t{4095};
+    block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
+    ASSERT_NE(block, nullptr);
+    EXPECT_GE(dense(), 1U) << i;
+  }
+  blocks_->release(block);
+}
+
+// Else a block that grows by pages would be looked at for each.
+TEST_F(HugeDensityOfBlocks, AStepTellsNothing) {
+  size_t size = 4 << 20;
+  char* block = blocks_.get(size);
+  memset(block, 1, size);
+  for (int i = 0; i < 9; ++i) {
+    size += 4096;
+    block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
+    ASSERT_NE(block, nullptr);
+  }
+  // Who looks now does not see that it was full.
+  os::purge(block, Bytes(size));
+  use(4 << 20, 0);
+  EXPECT_EQ(dense(), 0U);
+  blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, ASparseBlockThatGrowsIsNone) {
+  char* block = blocks_.get(4 << 20);
+  for (size_t size = 8 << 20; size <= 64 << 20; size *= 2) {
+    block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
+    ASSERT_NE(block, nullptr);
+    block[size - 1] = 1;
+  }
+  EXPECT_EQ(dense(), 0U);
+  blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, ARangeThatGrowsForADenseBlockGetsThem) {
+  use(16 << 20, 16 << 20);
+  blocks_->release(blocks_.get(8 << 20));
+  const uint64_t before = dense();
+  const uint64_t maps = blocks_->stats().maps;
+  char* block = blocks_.get(16 << 20);
+  EXPECT_EQ(blocks_->stats().maps, maps);
+  EXPECT_EQ(dense(), before + 1);
+  blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, ARangeThatGrowsForZeroesGetsNone) {
+  use(16 << 20, 16 << 20);
+  blocks_->release(blocks_.get(8 << 20));
+  const uint64_t before = dense();
+  const uint64_t maps = blocks_->stats().maps;
+  char* block = blocks_.get(16 << 20, HugeBlocks::Contents::kZero);
+  EXPECT_EQ(blocks_->stats().maps, maps);
+  EXPECT_EQ(dense(), before);
+  EXPECT_TRUE(test::all_zero(block, 16 << 20));
+  blocks_->release(block);
+}
+
+// A block that was asked for, and its neighbour that was not: two mappings, and yet one block.
+TEST_F(HugeDensityOfBlocks, PartsWithDifferentAdviceGrowAsOne) {
+  use(16 << 20, 16 << 20);
+  char* block = blocks_.get(32 << 20);
+  ASSERT_EQ(dense(), 1U);
+  os::advise_huge_pages(block + (16 << 20), mib(16), false);
+  block[(32 << 20) - 1] = 7;
+  for (const Bytes size : {Bytes((32 << 20) + 4096), mib(40)}) {
+    block = static_cast<char*>(blocks_->resize(block, size));
+    ASSERT_NE(block, nullptr);
+    EXPECT_EQ(block[(32 << 20) - 1], 7);
+    os::advise_huge_pages(block + (8 << 20), mib(8), true);
+  }
+  blocks_->release(block);
+}
+
+}  // namespace
+}  // namespace hakmem
