@@ -83,6 +83,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
   if (size.count() > PTRDIFF_MAX - page) return nullptr;
   const Bytes mapped{round_up(size.count(), page)};
   if (!make_room()) return nullptr;
+  prepare_to_learn();
   // A handler's small block would cut a range to pieces.
   const bool may_reuse = mapped >= kSuperSlabBytes && (contents == Contents::kAny || mapped <= kZeroedMax);
   if (void* block = may_reuse ? take_retained(mapped.count(), alignment.count()) : nullptr; block != nullptr) {
@@ -111,7 +112,9 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
     insert(block, got);
     if (fresh == mapped) {
       asks = wants_huge_pages(block, mapped, contents);
-    } else if (contents == Contents::kAny && !grown.asked) {
+    } else if (grown.asked) {
+      note_asked(block, mapped);
+    } else if (contents == Contents::kAny) {
       watch_grown(block, mapped, fresh);
     }
   }
@@ -148,6 +151,7 @@ bool HugeBlocks::release(void* block, Watch watch) {
     if (entry == nullptr) return false;
     size = table_.remove(*entry).size;
     density_.forget(reinterpret_cast<uintptr_t>(block));
+    density_.forget_asked(reinterpret_cast<uintptr_t>(block));
     note_mapped();
     retained = retain(reinterpret_cast<uintptr_t>(block), size, watch);
     if (!retained) counters_.unmaps.add(1);
@@ -225,10 +229,12 @@ void* HugeBlocks::resize(void* block, Bytes new_size, Watch watch) {
 void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   const size_t page = os::page_size().count();
   if (new_size.count() > PTRDIFF_MAX - page || !make_room()) return nullptr;
+  prepare_to_learn();
   const Bytes mapped{round_up(new_size.count(), page)};
   const bool in_slots = is_in_slots(block);
-  learn_from(block, mapped);
+  const bool is_dense = learn_from(block, mapped);
   bool was_watched;
+  bool was_asked;
   HugeTable::Entry old;
   size_t size_before = 0;
   {
@@ -242,11 +248,13 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
     if (in_slots && mapped.count() > entry->size) return nullptr;
     old = table_.remove(*entry);
     was_watched = density_.forget(old.address);
+    was_asked = density_.forget_asked(old.address);
   }
   if (in_slots) return keep_front(block, old.size, mapped.count());
   const Bytes missing(mapped.count() > old.size ? mapped.count() - old.size : 0);
   make_way(missing.count(), mapped.count());
-  const auto [moved, asked] = resize_mapping(block, Bytes(old.size), mapped, Contents::kAny);
+  const bool may_be_dense = is_dense || was_asked;
+  const auto [moved, asked] = resize_mapping(block, Bytes(old.size), mapped, may_be_dense ? missing : Bytes(0));
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
     HugeTable::Entry& entry = insert(block, old.size);
@@ -256,7 +264,11 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   } else {
     insert(moved, mapped.count()).record = old.record;
     note_demand(missing);
-    if (!asked) watch_grown(moved, mapped, was_watched ? mapped : missing);
+    if (asked) {
+      note_asked(moved, missing);
+    } else {
+      watch_grown(moved, mapped, was_watched ? mapped : missing);
+    }
   }
   return moved;
 }

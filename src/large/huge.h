@@ -105,20 +105,20 @@ class HugeBlocks {
   void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);
   bool wants_huge_pages(const void* block, Bytes size, Contents contents);
-  void note_asked(Bytes fresh);
-  bool advise_growth(void* block, Bytes size, Bytes grown, Contents contents);
+  void note_asked(const void* block, Bytes fresh);
+  bool advise_growth(void* block, Bytes size, Bytes grown, Bytes fresh);
   struct Resized {
     void* block = nullptr;
     bool asked = false;  // for huge pages
   };
   Resized grow_retained(Bytes mapped, Contents contents, Bytes* fresh);
-  Resized resize_mapping(void* block, Bytes size, Bytes next, Contents contents);
+  Resized resize_mapping(void* block, Bytes size, Bytes next, Bytes fresh);
   void watch_grown(const void* block, Bytes size, Bytes fresh);
-  void learn_from(const void* block, Bytes next_size);
+  bool learn_from(const void* block, Bytes next_size);
   void learn_from_last();
   void unmap_mapping(uintptr_t address, size_t size);
-  // Else no huge block has a huge page of our asking.
-  bool has_asked() const { return has_asked_.load(std::memory_order_relaxed); }
+  bool has_asked() const;
+  static void prepare_to_learn();
   void note_live();
   void note_mapped() const;
   Range evict(Milliseconds until, size_t size);

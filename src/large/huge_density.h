@@ -30,8 +30,15 @@ class HugeDensity {
     return turn_ != 0;
   }
 
-  // Huge pages were asked for. What comes of it nobody will see.
-  void spend(Bytes fresh) { credit_ -= fresh.count() < credit_ ? fresh.count() : credit_; }
+  // Huge pages were asked for this block. What comes of it nobody will see.
+  void spend(uintptr_t address, Bytes fresh) {
+    credit_ -= fresh.count() < credit_ ? fresh.count() : credit_;
+    asked_[next_asked_] = address;
+    next_asked_ = (next_asked_ + 1) % kWatched;
+  }
+
+  // True of the last blocks that they were asked for.
+  bool forget_asked(uintptr_t address) { return take(asked_, address); }
 
   // To be looked at when its program is done with it. Some may stay for ever: now and then a new one takes such a place.
   void watch(uintptr_t address) {
@@ -39,7 +46,7 @@ class HugeDensity {
       --unwatched_;
       return;
     }
-    uintptr_t* place = slot_of(0);
+    uintptr_t* place = place_of(watched_, 0);
     if (place == nullptr) {
       overwritten_ = (overwritten_ + 1) % (kWatched * kLookEvery);
       if (overwritten_ % kLookEvery != 0) return;
@@ -55,14 +62,10 @@ class HugeDensity {
     return last != 0 && watches(last) ? last : 0;
   }
 
-  bool watches(uintptr_t address) { return slot_of(address) != nullptr; }
+  bool watches(uintptr_t address) { return place_of(watched_, address) != nullptr; }
 
   // True when it was watched.
-  bool forget(uintptr_t address) {
-    uintptr_t* place = slot_of(address);
-    if (place != nullptr) *place = 0;
-    return place != nullptr;
-  }
+  bool forget(uintptr_t address) { return take(watched_, address); }
 
   void note(Bytes size, bool is_dense) {
     if (!is_dense) {
@@ -81,14 +84,23 @@ class HugeDensity {
   static constexpr uint32_t kWatched = 8;
   static constexpr uint32_t kUnwatchedAfterSparse = 15;
 
-  uintptr_t* slot_of(uintptr_t address) {
-    for (uintptr_t& watched : watched_) {
-      if (watched == address) return &watched;
+  using Places = uintptr_t[kWatched];  // 0: none
+
+  static uintptr_t* place_of(Places& places, uintptr_t address) {
+    for (uintptr_t& place : places) {
+      if (place == address) return &place;
     }
     return nullptr;
   }
+  static bool take(Places& places, uintptr_t address) {
+    uintptr_t* place = place_of(places, address);
+    if (place != nullptr) *place = 0;
+    return place != nullptr;
+  }
 
-  uintptr_t watched_[kWatched] = {};  // 0: none
+  Places watched_ = {};
+  Places asked_ = {};
+  uint32_t next_asked_ = 0;
   uintptr_t last_ = 0;
   uint32_t overwritten_ = 0;
   uint32_t unwatched_ = 0;

@@ -51,7 +51,10 @@ HugeBlocks::Resized HugeBlocks::grow_retained(Bytes mapped, Contents contents, B
   const Bytes missing = mapped - Bytes(range.size);
   make_way(missing.count(), mapped.count());
   const Resized grown = os::timed(
-      os::Cause::huge_map, [=, this] { return resize_mapping(block, Bytes(range.size), mapped, contents); });
+      os::Cause::huge_map, [=, this] {
+        // Its pages are of who had them before.
+        return resize_mapping(block, Bytes(range.size), mapped, contents == Contents::kAny ? mapped : Bytes(0));
+      });
   if (grown.block == nullptr) {
     // A range of several mappings, most often: the next block that fits into it needs no system call.
     range.is_stuck = true;

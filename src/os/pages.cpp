@@ -11,6 +11,7 @@
 #include "os/lock.h"
 #include "os/process.h"
 #include "os/raw_syscall.h"
+#include "os/sandbox.h"
 
 namespace hakmem::os {
 
@@ -66,6 +67,24 @@ void* reserve_in_step(const void* address, Bytes size) {
   if (begin != first) unmap(range, Bytes(begin - first));
   unmap(reinterpret_cast<void*>(end), Bytes(first + wide - end));
   return reinterpret_cast<void*>(begin);
+}
+
+// relaxed: a hint.
+constinit std::atomic<bool> g_in_step_refused{false};
+
+// A refused move loses its target: the kernel may have taken it away before, and somebody may be there by now. So not
+// where it may be refused although a plain one is not, nor a second time.
+bool may_move_in_step() {
+  if (g_in_step_refused.load(std::memory_order_relaxed) || has_entered_sandbox()) return false;
+  return address_space_limit() == Bytes(SIZE_MAX) && data_limit() == Bytes(SIZE_MAX);
+}
+
+template <class Remapped>
+void* move_in_step(const void* address, Bytes new_size, Remapped remapped) {
+  void* target = reserve_in_step(address, new_size);
+  if (target == nullptr || remapped(MREMAP_MAYMOVE | MREMAP_FIXED, target) >= 0) return target;
+  g_in_step_refused.store(true, std::memory_order_relaxed);
+  return nullptr;
 }
 
 }  // namespace
@@ -162,9 +181,7 @@ void* remap(void* address, Bytes old_size, Bytes new_size) {
     const long in_place = remapped(0, nullptr);
     if (in_place >= 0) return address;
     if (in_place == -EFAULT) return nullptr;  // several mappings
-    void* target = reserve_in_step(address, new_size);
-    // Refused, the target is lost: the kernel may have taken it away before, and somebody may be there by now.
-    if (target != nullptr && remapped(MREMAP_MAYMOVE | MREMAP_FIXED, target) >= 0) return target;
+    if (void* moved = may_move_in_step() ? move_in_step(address, new_size, remapped) : nullptr) return moved;
   }
   const long moved = remapped(MREMAP_MAYMOVE, nullptr);
   return moved < 0 ? nullptr : reinterpret_cast<void*>(moved);

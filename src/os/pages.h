@@ -52,7 +52,8 @@ void name_at_start(void* address, Bytes size, const char* name);
 bool withdraw(void* address, Bytes size);
 
 // Grows or shrinks a mapping, moving it where it must; nullptr when refused, then nothing changed. What grows by 2 MiB
-// or more (a page of the page table) moves to where it lies as far behind a multiple of that as before.
+// or more (a page of the page table) moves to where it lies as far behind a multiple of that as before, unless the process
+// has a limit on addresses or data.
 void* remap(void* address, Bytes old_size, Bytes new_size);
 
 // The same for a mapping between guards, which always moves: between two new ones.

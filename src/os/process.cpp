@@ -42,12 +42,13 @@ rlim_t soft_limit(int resource) {
   return limit.rlim_cur;
 }
 
+Bytes bytes_of(rlim_t limit) { return Bytes(limit == RLIM_INFINITY ? SIZE_MAX : limit); }
+
 }  // namespace
 
-Bytes address_space_limit() {
-  const rlim_t limit = soft_limit(RLIMIT_AS);
-  return Bytes(limit == RLIM_INFINITY ? SIZE_MAX : limit);
-}
+Bytes address_space_limit() { return bytes_of(soft_limit(RLIMIT_AS)); }
+
+Bytes data_limit() { return bytes_of(soft_limit(RLIMIT_DATA)); }
 
 bool may_lock_memory() {
   constexpr rlim_t kKernelDefault = rlim_t{8} << 20;

@@ -20,8 +20,9 @@ bool is_secure_process();
 // Size of a page of this kernel, read from the auxiliary vector.
 Bytes page_size();
 
-// The soft RLIMIT_AS, SIZE_MAX when unlimited.
+// The soft RLIMIT_AS and RLIMIT_DATA, SIZE_MAX when unlimited.
 Bytes address_space_limit();
+Bytes data_limit();
 
 // True when a finite RLIMIT_MEMLOCK above the kernel's default says that this process locks memory.
 bool may_lock_memory();

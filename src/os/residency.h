@@ -2,7 +2,8 @@
 //
 // Responsibility  Ask the kernel for samples of a range.
 // Contract        /proc/self/pagemap; no allocation, errno untouched. Not under a lock, nor in a sandbox. Without the
-//                 file, or a descriptor for it, nothing is known.
+//                 file, or a descriptor for it, nothing is known. A child that another thread forks meanwhile
+//                 keeps the descriptor.
 // Observable      Nothing.
 // Composable      Raw system calls. Used by large.
 #pragma once

@@ -132,14 +132,14 @@ void forget(Call call, void* address, Bytes size) {
   }
 }
 
-// Inside a range that was reserved.
-void require_reserved(Call call, void* address, Bytes size) {
+// Inside a range that was reserved, or, for advice, mapped.
+void require_reserved(Call call, void* address, Bytes size, bool or_mapped = false) {
   if (is_sealed_page(address)) return;
   const std::lock_guard guard(g_state.mutex);
   const uintptr_t begin = reinterpret_cast<uintptr_t>(address);
   for (uint32_t i = 0; i < g_state.range_count; ++i) {
     const Range& range = g_state.ranges[i];
-    if (range.reserved && begin >= range.begin &&
+    if ((range.reserved || or_mapped) && begin >= range.begin &&
         begin + size.count() <= range.begin + range.size) {
       return;
     }
@@ -292,12 +292,14 @@ bool purge(void* address, Bytes size) {
 }
 
 void advise_huge_pages(void* address, Bytes size, bool wanted) {
-  fakeos::require_reserved(Call::kPurge, address, size);
+  fakeos::require_no_lock(Call::kPurge);
+  fakeos::require_reserved(Call::kPurge, address, size, true);
   fakeos::system_call(SYS_madvise, address, size.count(), wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void split_huge_page(void* address, Bytes part) {
-  fakeos::require_reserved(Call::kPurge, address, part);
+  fakeos::require_no_lock(Call::kPurge);
+  fakeos::require_reserved(Call::kPurge, address, part, true);
   fakeos::system_call(SYS_madvise, address, part.count(), MADV_FREE);
 }
 

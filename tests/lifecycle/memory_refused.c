@@ -92,6 +92,29 @@ static void expect_room_for(size_t size) {
   free(block);
 }
 
+// In pages.
+static size_t address_space(void) {
+  char text[256];
+  const int file = open("/proc/self/statm", O_RDONLY);
+  REQUIRE(read(file, text, sizeof text) > 0);
+  close(file);
+  return strtoul(text, NULL, 10);
+}
+
+// A block that cannot be made longer stays as it is, however often that is tried, and costs nothing. Where there are guards
+// the place that it would have moved to may be lost.
+static void refuse_growth(void) {
+  if (is_hardened()) return;
+  unsigned char* block = malloc(4 * MIB);
+  REQUIRE(block != NULL);
+  mark(block, 4 * MIB);
+  const size_t before = address_space();
+  for (int i = 0; i < 100; ++i) EXPECT(realloc(block, (size_t)4096 * MIB) == NULL);
+  EXPECT(address_space() <= before + 4096);
+  EXPECT(is_marked(block, 4 * MIB));
+  free(block);
+}
+
 // The hardened flavour needs address space for guards and records, and gives no slots to huge blocks.
 static size_t least_of_limit(int resource) {
   struct rlimit limit;
@@ -106,6 +129,7 @@ static int scene(int resource) {
   const size_t least = least_of_limit(resource);
   fill_and_recover(small_size, least);
   expect_room_for(8 * MIB);
+  refuse_growth();
   fill_and_recover(mid_size, least);
   fill_and_recover(large_size, least);
   // What is cached when the first of these is asked for lies between them.
@@ -117,11 +141,7 @@ static int scene(int resource) {
 
 // A limit that the program sets for itself, long after the start.
 static int scene_late(void) {
-  char text[256];
-  const int file = open("/proc/self/statm", O_RDONLY);
-  REQUIRE(read(file, text, sizeof text) > 0);
-  close(file);
-  const rlim_t bytes = strtoul(text, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE) + 128 * MIB;
+  const rlim_t bytes = address_space() * (rlim_t)sysconf(_SC_PAGESIZE) + 128 * MIB;
   const struct rlimit limit = {bytes, bytes};
   blocks = mmap(NULL, kMost * sizeof(void*), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                 -1, 0);

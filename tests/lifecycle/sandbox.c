@@ -94,12 +94,28 @@ static uint64_t huge_pages_asked_for(void) {
   return 0;
 }
 
-// A heap with huge pages gives parts of them back, and grows again.
+static char* full_buffer(size_t size) {
+  char* buffer = malloc(size);
+  memset(buffer, 1, size);
+  return buffer;
+}
+
+// A heap with huge pages gives parts of them back, and grows again; so do buffers with some.
 static int enter_with_a_heap(void) {
   begin(60);
   fill();
   EXPECT(huge_pages_asked_for() > 8);
+  for (int i = 0; i < 2; ++i) free(full_buffer(16 * MIB));
+  char* grown = full_buffer(16 * MIB);
+  char* shrunk = full_buffer(17 * MIB);
   allow_one_advice();
+  grown = realloc(grown, 27 * MIB);
+  shrunk = realloc(shrunk, 3 * MIB + 4096);
+  grown = realloc(grown, 28 * MIB);
+  free(full_buffer(30 * MIB));
+  EXPECT(grown[16 * MIB - 1] == 1 && shrunk[3 * MIB] == 1);
+  free(grown);
+  free(shrunk);
   for (size_t i = 0; i < BLOCKS; ++i) {
     if (i % 1000 != 0) free(blocks[i]);
   }

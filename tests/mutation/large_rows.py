@@ -22,15 +22,17 @@ DENSE_STEPS = [
     step("each block is looked at although all are sparse", DENSITY, "unwatched_ = kUnwatchedAfterSparse;", "", LARGE),
     step("what is watched stays so for ever", DENSITY, "if (overwritten_ % kLookEvery != 0) return;", "return;", LARGE),
     step("huge pages for zeroes", DENSE, "if (learns() && contents == Contents::kAny) {", "if (learns()) {", LARGE),
-    step("huge pages for the zeroes that a range grows by", DENSE, "asks = contents == Contents::kAny && may_ask", "asks = may_ask", LARGE),
-    step("a range that grows has small pages", DENSE, "!is_step && learns() && advise_growth(block, size, next, contents)",
+    step("huge pages for the zeroes that a range grows by", RETAINED, "contents == Contents::kAny ? mapped : Bytes(0)", "mapped", LARGE),
+    step("huge pages for whatever block grows", HUGE_CPP, "may_be_dense ? missing : Bytes(0)", "missing", LARGE),
+    step("a block that has huge pages grows without", HUGE_CPP, "is_dense || was_asked;", "is_dense;", LARGE),
+    step("a range that grows has small pages", DENSE, "!is_step && learns() && advise_growth(block, size, next, fresh)",
          "false", LARGE),
-    step("a block of parts with different advice does not grow by a page", DENSE, "if (moved == nullptr && is_step && has_asked()) {",
-         "if (false) {", LARGE),
-    step("a block that grows tells nothing", HUGE_CPP, "  learn_from(block, mapped);\n", "", LARGE),
+    step("a block of parts with different advice does not grow by a page", DENSE,
+         "if (moved == nullptr && is_step && learns() && has_asked()) {", "if (false) {", LARGE),
+    step("a block that grows tells nothing", HUGE_CPP, "const bool is_dense = learn_from(block, mapped);", "const bool is_dense = false;", LARGE),
     step("a block that grew by what was retained is looked at", HUGE_CPP, "if (taken != 0) density_.forget(entry.address);", "", LARGE),
     step("a block is looked at for each page that it grows", DENSE,
-         "  if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return;\n", "", LARGE),
+         "  if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return false;\n", "", LARGE),
 ]
 
 HUGE_STEPS = [

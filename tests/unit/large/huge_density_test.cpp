@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "os/huge_pages.h"
 #include "os/pages.h"
 #include "os/process.h"
 #include "large/huge_density.h"
@@ -43,9 +44,9 @@ TEST(HugeDensity, ASparseBlockEndsThat) {
 TEST(HugeDensity, ForEightTimesWhatWasSeen) {
   HugeDensity density;
   density.note(mib(4), true);
-  for (int i = 0; i < 4; ++i) {
+  for (uintptr_t i = 0; i < 4; ++i) {
     EXPECT_TRUE(density.expects(mib(8), mib(8))) << i;
-    density.spend(mib(8));
+    density.spend(100 + i, mib(8));
   }
   EXPECT_FALSE(density.expects(mib(8), kLittle));
   density.note(mib(4), true);
@@ -53,6 +54,16 @@ TEST(HugeDensity, ForEightTimesWhatWasSeen) {
   for (int i = 0; i < 1000; ++i) density.note(mib(4), true);
   EXPECT_TRUE(density.expects(mib(8), mib(64)));
   EXPECT_FALSE(density.expects(mib(8), mib(65))) << "little is saved up for later";
+}
+
+TEST(HugeDensity, TheLastEightThatWereAskedForAreKnown) {
+  HugeDensity density;
+  for (uintptr_t i = 1; i <= 9; ++i) density.spend(i, kLittle);
+  EXPECT_FALSE(density.forget_asked(1));
+  for (uintptr_t i = 2; i <= 9; ++i) {
+    EXPECT_TRUE(density.forget_asked(i));
+    EXPECT_FALSE(density.forget_asked(i));
+  }
 }
 
 TEST(HugeDensity, TheLastBlockIsLookedAtOnceBeforeTheNext) {
@@ -109,6 +120,7 @@ class HugeDensityOfBlocks : public testing::Test {
     if (kHardened) GTEST_SKIP() << "guards lie between small pages";
     if (getenv("TEST_EMULATOR") != nullptr) GTEST_SKIP() << "its pages are another's";
     if (access("/proc/self/pagemap", R_OK) != 0) GTEST_SKIP() << "the system does not say which pages there are";
+    if (os::has_huge_pages_everywhere()) GTEST_SKIP() << "there is nothing to learn";
     if (os::page_size() != Bytes(4096)) GTEST_SKIP() << "huge pages are larger";
     // So that what is sparse stays so on a system that has huge pages everywhere.
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
@@ -255,6 +267,27 @@ TEST_F(HugeDensityOfBlocks, ASparseBlockThatGrowsIsNone) {
     block[size - 1] = 1;
   }
   EXPECT_EQ(dense(), 0U);
+  blocks_->release(block);
+}
+
+// A table of zeroes stays one when it is made longer, and so does a block that nobody looked at.
+TEST_F(HugeDensityOfBlocks, ATableOfZeroesThatGrowsGetsNone) {
+  use(32 << 20, 32 << 20);
+  char* table = blocks_.get(16 << 20, HugeBlocks::Contents::kZero);
+  table = static_cast<char*>(blocks_->resize(table, mib(18)));
+  ASSERT_NE(table, nullptr);
+  EXPECT_EQ(dense(), 0U);
+  blocks_->release(table);
+}
+
+TEST_F(HugeDensityOfBlocks, ADenseBlockThatGrowsGetsThemAgain) {
+  use(32 << 20, 32 << 20);
+  char* block = blocks_.get(16 << 20);
+  for (uint64_t turn = 1; turn <= 4; ++turn) {
+    EXPECT_EQ(dense(), turn);
+    block = static_cast<char*>(blocks_->resize(block, Bytes((16 + 4 * turn) << 20)));
+    ASSERT_NE(block, nullptr);
+  }
   blocks_->release(block);
 }
 
