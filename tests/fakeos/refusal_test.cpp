@@ -2,11 +2,15 @@
 // recovers.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
+#include "os/huge_pages.h"
 #include "pool/shared_pool.h"
+#include "large/huge.h"
 #include "front/cache_list.h"
 #include "front/thread_cache.h"
 #include "observe/invariants.h"
@@ -150,6 +154,32 @@ TEST(Refusal, OfMetadataAlone) {
       disarm();
       workload.recover();
       workload.wind_up();
+    });
+  }
+}
+
+// Advice about their pages is given without a lock, and for memory that is the heap's.
+TEST(Refusal, OfWhatFullHugeBlocksNeed) {
+  for (const Script& script : {Script{}, every(Call::kRemap, 2), from(Call::kRemap, 0), every(Call::kUnmap, 2), every(Call::kMap, 3)}) {
+    in_child("full huge blocks", [&script] {
+      set_options(Shape::kDefault);
+      hak_free(hak_malloc(1));
+      arm(script);
+      constexpr size_t kSize = 8 << 20;
+      for (uint32_t i = 0; i < 12; ++i) {
+        char* block = static_cast<char*>(hak_malloc(kSize));
+        if (block == nullptr) continue;
+        std::memset(block, 1, kSize);
+        if (void* grown = hak_realloc(block, kSize + (i << 20))) block = static_cast<char*>(grown);
+        EXPECT_EQ(block[kSize - 1], 1);
+        if (void* shrunk = hak_realloc(block, kSize - (i << 18))) block = static_cast<char*>(shrunk);
+        EXPECT_EQ(block[0], 1);
+        hak_free(block);
+      }
+      disarm();
+      const bool tells = access("/proc/self/pagemap", R_OK) == 0 && !os::has_huge_pages_everywhere();
+      EXPECT_TRUE(!tells || huge_blocks().counters().dense.get() != 0);
+      EXPECT_STREQ(check_heap(Threads::kStopped), nullptr);
     });
   }
 }
