@@ -38,6 +38,7 @@ const char* const* environment() {
 bool is_secure_process() { return false; }
 Bytes page_size() { return Bytes(g_page_size.load()); }
 Bytes address_space_limit() { return Bytes(SIZE_MAX); }
+Bytes data_limit() { return Bytes(SIZE_MAX); }
 bool may_lock_memory() { return false; }
 uint32_t cpu_count() { return 2; }
 Milliseconds now_coarse() { return Milliseconds(now_microseconds() / 1000); }
