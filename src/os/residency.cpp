@@ -9,7 +9,7 @@ namespace hakmem::os {
 
 namespace {
 
-constexpr size_t kStretches = 8;
+constexpr size_t kStretches = 4;
 constexpr size_t kPages = 64;
 // Documentation/admin-guide/mm/pagemap.rst: a word for each page.
 constexpr uint64_t kPresent = uint64_t{1} << 63;

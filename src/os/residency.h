@@ -17,7 +17,7 @@ struct Residency {
   uint32_t present = 0;  // of these, or swapped out
 };
 
-// Of eight stretches of 64 pages, spread over the range from its first page to its last; of all, where it has no more.
+// Of four stretches of 64 pages, spread over the range from its first page to its last; of all, where it has no more.
 Residency sample_residency(const void* begin, Bytes size);
 
 }  // namespace hakmem::os

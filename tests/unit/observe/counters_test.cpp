@@ -88,6 +88,8 @@ TEST(Counters, ALargeBlockVisitsThePool) {
 }
 
 TEST(Counters, AHugeBlockIsASystemCall) {
+  // Else it is looked at besides.
+  const test::ScopedConfig off([](Config& c) { c.thp = AutoSwitch::kOff; });
   hak_trim();
   const Growth growth;
   void* block = hak_malloc(size_t{64} << 20);

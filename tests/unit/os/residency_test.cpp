@@ -37,14 +37,14 @@ class Residency : public testing::Test {
 };
 
 TEST_F(Residency, OfAnUntouchedRangeIsNothing) {
-  EXPECT_EQ(sampled().looked, 512U);
+  EXPECT_EQ(sampled().looked, 256U);
   EXPECT_EQ(sampled().present, 0U);
 }
 
 TEST_F(Residency, OfAWrittenRangeIsAll) {
   touch(0, kPages);
-  EXPECT_EQ(sampled().looked, 512U);
-  EXPECT_EQ(sampled().present, 512U);
+  EXPECT_EQ(sampled().looked, 256U);
+  EXPECT_EQ(sampled().present, 256U);
 }
 
 TEST_F(Residency, IsLookedForFromTheFirstPageToTheLast) {
@@ -52,7 +52,7 @@ TEST_F(Residency, IsLookedForFromTheFirstPageToTheLast) {
   touch(kPages - 1, kPages);
   EXPECT_EQ(sampled().present, 2U);
   touch(0, kPages / 2);
-  EXPECT_EQ(sampled().present, 257U);
+  EXPECT_EQ(sampled().present, 129U);
 }
 
 TEST_F(Residency, OfAFewPagesIsNotSampled) {
