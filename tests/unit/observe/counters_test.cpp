@@ -15,6 +15,8 @@
 
 #include "hakmem/hakmem.h"
 
+#include "unit/support.h"
+
 namespace hakmem {
 namespace {
 
