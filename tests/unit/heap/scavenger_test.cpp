@@ -46,7 +46,8 @@ TEST(ScavengerDeathTest, IsStartedByAGrowthThatWasRefused) {
 
 // A curve that takes minutes is followed to its end, and a short one in no more wake-ups than eight in its time.
 TEST(Scavenger, SleepsAfterFourDecayTimes) {
-  for (const uint64_t decay_ms : {0, 1, 10, 80, 999, 1000, 8000, 39'000, 60'000, 3'600'000}) {
+  constexpr uint64_t kTimes[] = {0, 1, 10, 80, 999, 1000, 8000, 39'000, 60'000, 3'600'000};
+  for (const uint64_t decay_ms : kTimes) {
     const scavenger::Rhythm rhythm = scavenger::rhythm_of(Milliseconds(decay_ms));
     EXPECT_GE(rhythm.idle_rounds * rhythm.pause.count(), 4 * decay_ms) << decay_ms;
     EXPECT_GE(rhythm.idle_rounds, 32U) << decay_ms;
