@@ -10,7 +10,7 @@ DENSE_STEPS = [
     step("a sparse huge block is taken for a dense one", DENSE, "found.looked - found.present <= found.looked / kSparseShare ?",
          "true ?", LARGE),
     step("a huge block whose pages were there already is looked at", HUGE_CPP,
-         "density_.forget(reinterpret_cast<uintptr_t>(block));\n    note_mapped", "note_mapped", LARGE),
+         "density_.forget(reinterpret_cast<uintptr_t>(block));\n    density_.forget_asked", "density_.forget_asked", LARGE),
     step("huge pages for whatever size", DENSITY, "size.count() <= 2 * largest_ && ", "", LARGE),
     step("huge pages for however many blocks", DENSITY, " && fresh.count() <= credit_", "", LARGE),
     step("a block is looked at before each next one", DENSITY, "    last_ = 0;\n", "", LARGE),
