@@ -45,7 +45,7 @@ HUGE_STEPS = [
          LARGE),
     step("a tail that is not retained is forgotten", HUGE_CPP, "table_.set_size(entry, old);\n  note_mapped();\n  return false;",
          "return false;", LARGE),
-    step("a huge block is mapped beside all that is retained", HUGE_CPP, "make_way(mapped.count(), mapped.count());\n    block =", "block =",
+    step("a huge block is mapped beside all that is retained", HUGE_CPP, "make_way(mapped.count(), mapped.count());\n    if (mapped", "if (mapped",
          LARGE),
     step("who frees for ticks leaves what was retained", HUGE_CPP, "if (watch == Watch::kTicks) shrink_unwatched();\n  return true;",
          "return true;", LARGE),
