@@ -266,6 +266,8 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
     note_demand(missing);
     if (asked) {
       note_asked(moved, missing);
+    } else if (was_asked && mapped < Bytes(old.size) + kSuperSlabBytes) {
+      density_.remember_asked(reinterpret_cast<uintptr_t>(moved));  // its mapping keeps the advice
     } else {
       watch_grown(moved, mapped, was_watched ? mapped : missing);
     }

@@ -33,6 +33,10 @@ class HugeDensity {
   // Huge pages were asked for this block. What comes of it nobody will see.
   void spend(uintptr_t address, Bytes fresh) {
     credit_ -= fresh.count() < credit_ ? fresh.count() : credit_;
+    remember_asked(address);
+  }
+
+  void remember_asked(uintptr_t address) {
     asked_[next_asked_] = address;
     next_asked_ = (next_asked_ + 1) % kWatched;
   }

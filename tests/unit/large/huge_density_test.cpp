@@ -291,6 +291,19 @@ TEST_F(HugeDensityOfBlocks, ADenseBlockThatGrowsGetsThemAgain) {
   blocks_->release(block);
 }
 
+// Steps in between change nothing.
+TEST_F(HugeDensityOfBlocks, ADenseBlockThatGrewByAPageGetsThemAgain) {
+  use(32 << 20, 32 << 20);
+  char* block = blocks_.get(16 << 20);
+  ASSERT_EQ(dense(), 1U);
+  for (const size_t size : {size_t{16 << 20} + 4096, size_t{20 << 20}}) {
+    block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
+    ASSERT_NE(block, nullptr);
+  }
+  EXPECT_EQ(dense(), 2U);
+  blocks_->release(block);
+}
+
 TEST_F(HugeDensityOfBlocks, ARangeThatGrowsForADenseBlockGetsThem) {
   use(16 << 20, 16 << 20);
   blocks_->release(blocks_.get(8 << 20));
