@@ -46,7 +46,7 @@ test-qemu: ## aarch64 under qemu-user, with pages of 4, 16 and 64 KiB: cross bui
 
 soak: build ## the faults of the tests in long form, half an hour and more; SOAK_MINUTES=3 takes a tenth of it
 	@scripts/install_packages test
-	@cmake --build $(BUILD) --target $$(python3 tests/soak/soak.py --targets) test_schedule test_scavenger test_pool test_front test_superslab test_heap test_profile test_large test_hardened >&2
+	@cmake --build $(BUILD) --target $$(python3 tests/soak/soak.py --targets) test_schedule test_scavenger test_pool test_front test_superslab test_heap test_profile test_large test_hardened test_fakeos >&2
 	@[[ -f build/ubsan/build.ninja ]] || cmake --preset ubsan >&2
 	@cmake --build build/ubsan --target fuzz_api fuzz_garbage >&2
 	@python3 tests/soak/soak.py --build $(BUILD)

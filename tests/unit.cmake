@@ -22,6 +22,7 @@ function(hakmem_add_unit_test name label objects)
                                              ${hakmem_tests})
   target_link_libraries(${name} PRIVATE ${objects} hakmem_warnings GTest::gtest_main GTest::gmock
                                         Threads::Threads ${CMAKE_DL_LIBS})
+  target_compile_options(${name} PRIVATE -g1) # lines are enough for a backtrace, and a quarter of the build less
   if(TARGET rapidcheck)
     target_link_libraries(${name} PRIVATE rapidcheck)
     target_compile_definitions(${name} PRIVATE HAKMEM_HAVE_RAPIDCHECK=1)
@@ -72,7 +73,7 @@ find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 set(hakmem_judges ${PROJECT_SOURCE_DIR}/tools/bench)
 file(GLOB sources CONFIGURE_DEPENDS ${hakmem_tests}/unit/bench/*.cpp)
-hakmem_add_unit_test(test_bench unit "fmt::fmt-header-only;nlohmann_json::nlohmann_json" ${sources}
+hakmem_add_unit_test(test_bench unit "fmt::fmt;nlohmann_json::nlohmann_json" ${sources}
                      ${hakmem_judges}/statistics.cpp ${hakmem_judges}/samples.cpp ${hakmem_judges}/verdict.cpp
                      ${hakmem_judges}/scale_table.cpp ${hakmem_judges}/callgrind_file.cpp
                      ${PROJECT_SOURCE_DIR}/tools/live/text.cpp)

@@ -48,6 +48,8 @@ COMMANDS = [
           ("{build}/tests/test_schedule", "--first", "10000", "--count", "{count}")),
     Entry("huge blocks beside the scavenger, scheduled by seed", "scavenger", 20_000, 300, "seeds", 7200,
           ("{build}/tests/test_scavenger", "--first", "1000", "--count", "{count}")),
+    Entry("each call of a system of the test's own refused", "fakeos", 1, 1, "time all", 3600,
+          ("env", "TEST_STRIDE=1", "{build}/tests/test_fakeos", "--gtest_brief=1")),
     Entry("the interface against the model, fuzzed", "fuzz_api", 100_000_000, 80_000, "operations", 5 * 3600,
           ("python3", "tests/fuzz/run.py", "{build}/../ubsan/tests/fuzz_api", "--operations", "{count}")),
     Entry("garbage freed, fuzzed", "fuzz_garbage", 10_000_000, 120_000, "operations", 3600,
