@@ -90,54 +90,57 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
     if (contents == Contents::kZero) memset(block, 0, mapped.count());
     return block;
   }
-  size_t got = mapped.count();
   Bytes fresh = mapped;
   const bool may_grow = may_reuse && alignment <= os::page_size();
-  const Resized grown = may_grow ? grow_retained(mapped, contents, &fresh) : Resized{};
-  void* block = grown.block;
-  if (block != nullptr) {
-    if (contents == Contents::kZero) memset(block, 0, mapped.count() - fresh.count());
-  } else {
-    make_way(mapped.count(), mapped.count());
-    if (mapped >= kSuperSlabBytes) learn_from_last();
-    block = map_new(mapped, alignment, from_slots, &got, contents);
+  Resized got = may_grow ? grow_retained(mapped, contents, &fresh) : Resized{};
+  const bool is_new = got.block == nullptr;
+  if (is_new) {
+    got = map_new(mapped, alignment, from_slots, contents);
+    if (got.block == nullptr) return nullptr;
+  } else if (contents == Contents::kZero) {
+    memset(got.block, 0, mapped.count() - fresh.count());
   }
-  if (block == nullptr) return nullptr;
-  HAKMEM_PROBE(huge_map, reinterpret_cast<uintptr_t>(block), got, size.count());
-  bool asks = false;
+  HAKMEM_PROBE(huge_map, reinterpret_cast<uintptr_t>(got.block), got.size.count(), size.count());
   {
     os::LockGuard guard(lock_);
-    if (fresh == mapped) counters_.maps.add(1);
-    if (may_grow && !is_in_slots(block)) note_demand(fresh);
-    insert(block, got);
-    if (fresh == mapped) {
-      asks = wants_huge_pages(block, mapped, contents);
-    } else if (grown.asked) {
-      note_asked(block, mapped);
+    if (is_new) counters_.maps.add(1);
+    if (may_grow && !is_in_slots(got.block)) note_demand(fresh);
+    HugeTable::Entry& entry = insert(got.block, got.size.count());
+    if (got.asked) {
+      note_asked(entry);
     } else if (contents == Contents::kAny) {
-      watch_grown(block, mapped, fresh);
+      watch_grown(got.block, mapped, fresh);
     }
   }
-  if (asks) os::advise_huge_pages(block, mapped, true);
-  return block;
+  if (is_new && got.asked) os::advise_huge_pages(got.block, got.size, true);
+  return got.block;
 }
 
-void* HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size,
-                          Contents contents) {
-  *size = mapped.count();
-  void* block = os::timed(os::Cause::huge_map, [=] { return huge_mapping::map(mapped, alignment); });
-  if (block == nullptr && purge_all().count() != 0) {
-    block = huge_mapping::map(mapped, alignment);
-  }
-  if (block != nullptr || from_slots == FromSlots::kForbidden) return block;
-  if (alignment > kSlotBytes || mapped <= kSuperSlabBytes) return nullptr;
+HugeBlocks::Resized HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, Contents contents) {
+  if (mapped >= kSuperSlabBytes) learn_from_last();
+  const bool asks = wants_huge_pages(mapped, contents);
+  const Bytes whole = asks ? in_whole_huge_pages(0, mapped) : mapped;
+  make_way(whole.count(), whole.count());
+  if (void* block = map_or_purge(whole, alignment)) return {block, whole, asks};
+  if (void* block = whole != mapped ? map_or_purge(mapped, alignment) : nullptr) return {block, mapped, asks};
+  return from_slots == FromSlots::kAllowed ? take_slots(mapped, alignment, contents) : Resized{};
+}
+
+void* HugeBlocks::map_or_purge(Bytes size, Bytes alignment) {
+  void* block = os::timed(os::Cause::huge_map, [=] { return huge_mapping::map(size, alignment); });
+  if (block != nullptr || purge_all().count() == 0) return block;
+  return huge_mapping::map(size, alignment);
+}
+
+HugeBlocks::Resized HugeBlocks::take_slots(Bytes mapped, Bytes alignment, Contents contents) {
+  if (alignment > kSlotBytes || mapped <= kSuperSlabBytes) return {};
   // More than the slots that a 32-bit number counts is more than any reservation.
-  if (mapped.count() >> kSlotShift >= UINT32_MAX) return nullptr;
-  *size = whole_slots(mapped.count());
+  if (mapped.count() >> kSlotShift >= UINT32_MAX) return {};
+  const Bytes size(whole_slots(mapped.count()));
   bool zero = false;
-  const uintptr_t slots = pool().acquire_huge(slots_of(*size), &zero);
-  if (slots != 0 && contents == Contents::kZero && !zero) memset(reinterpret_cast<void*>(slots), 0, *size);
-  return reinterpret_cast<void*>(slots);
+  const uintptr_t slots = pool().acquire_huge(slots_of(size.count()), &zero);
+  if (slots != 0 && contents == Contents::kZero && !zero) memset(reinterpret_cast<void*>(slots), 0, size.count());
+  return {reinterpret_cast<void*>(slots), size, false};
 }
 
 bool HugeBlocks::release(void* block, Watch watch) {
@@ -151,7 +154,6 @@ bool HugeBlocks::release(void* block, Watch watch) {
     if (entry == nullptr) return false;
     size = table_.remove(*entry).size;
     density_.forget(reinterpret_cast<uintptr_t>(block));
-    density_.forget_asked(reinterpret_cast<uintptr_t>(block));
     note_mapped();
     retained = retain(reinterpret_cast<uintptr_t>(block), size, watch);
     if (!retained) counters_.unmaps.add(1);
@@ -234,7 +236,6 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   const bool in_slots = is_in_slots(block);
   const bool is_dense = learn_from(block, mapped);
   bool was_watched;
-  bool was_asked;
   HugeTable::Entry old;
   size_t size_before = 0;
   {
@@ -243,31 +244,34 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
     HugeTable::Entry* entry = find(block);
     if (entry == nullptr) return nullptr;
     size_before = entry->size;
+    if (entry->is_asked && in_whole_huge_pages(entry->address, mapped) == Bytes(entry->size)) return block;
     if (resize_in_place(*entry, mapped.count(), watch)) return block;
     // Moving the pages of a reservation would leave a hole in it.
     if (in_slots && mapped.count() > entry->size) return nullptr;
     old = table_.remove(*entry);
     was_watched = density_.forget(old.address);
-    was_asked = density_.forget_asked(old.address);
   }
   if (in_slots) return keep_front(block, old.size, mapped.count());
   const Bytes missing(mapped.count() > old.size ? mapped.count() - old.size : 0);
-  make_way(missing.count(), mapped.count());
-  const bool may_be_dense = is_dense || was_asked;
-  const auto [moved, asked] = resize_mapping(block, Bytes(old.size), mapped, may_be_dense ? missing : Bytes(0));
+  const bool is_step = mapped < Bytes(old.size) + kSuperSlabBytes;
+  const Growth growth = is_step ? Growth::kStep : is_dense ? Growth::kFull : Growth::kAny;
+  make_way_for(old.address, Bytes(old.size), mapped, growth);
+  const auto [moved, got, asked] = resize_mapping(block, Bytes(old.size), mapped, growth);
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
     HugeTable::Entry& entry = insert(block, old.size);
     entry.record = old.record;
     give_up_tail(entry, size_before);
+    if (asked || (old.is_asked && is_step)) table_.set_asked(entry, true);
     if (was_watched && !asked) density_.watch(old.address);
   } else {
-    insert(moved, mapped.count()).record = old.record;
+    HugeTable::Entry& entry = insert(moved, got.count());
+    entry.record = old.record;
     note_demand(missing);
     if (asked) {
-      note_asked(moved, missing);
-    } else if (was_asked && mapped < Bytes(old.size) + kSuperSlabBytes) {
-      density_.remember_asked(reinterpret_cast<uintptr_t>(moved));  // its mapping keeps the advice
+      note_asked(entry);
+    } else if (old.is_asked && is_step) {
+      table_.set_asked(entry, true);  // its mapping keeps the advice
     } else {
       watch_grown(moved, mapped, was_watched ? mapped : missing);
     }

@@ -98,21 +98,27 @@ class HugeBlocks {
   void* take_retained(size_t size, size_t alignment);
   bool retain(uintptr_t address, size_t size, Watch watch);
   bool keep(const Range& range);
-  void* map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, size_t* size, Contents contents);
   void note_demand(Bytes size);
   void* resize_watched(void* block, Bytes new_size, Watch watch);
   bool resize_in_place(HugeTable::Entry& entry, size_t size, Watch watch);
   void give_up_tail(HugeTable::Entry& entry, size_t size);
   void* keep_front(void* block, size_t old_size, size_t new_size);
-  bool wants_huge_pages(const void* block, Bytes size, Contents contents);
-  void note_asked(const void* block, Bytes fresh);
-  bool advise_growth(void* block, Bytes size, Bytes grown, Bytes fresh);
+  static Bytes in_whole_huge_pages(uintptr_t address, Bytes size);
+  bool wants_huge_pages(Bytes size, Contents contents);
+  void note_asked(HugeTable::Entry& entry);
+  // kFull: what is to grow is, or its pages are there already. kStep: by too little for a look.
+  enum class Growth : uint8_t { kStep, kAny, kFull };
+  bool advise_growth(void* block, Bytes size, Bytes grown, Growth growth);
   struct Resized {
     void* block = nullptr;
-    bool asked = false;  // for huge pages
+    Bytes size;
+    bool asked = false;  // huge pages are to be asked for, or were before it grew
   };
+  Resized map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, Contents contents);
+  void* map_or_purge(Bytes size, Bytes alignment);
+  static Resized take_slots(Bytes mapped, Bytes alignment, Contents contents);
   Resized grow_retained(Bytes mapped, Contents contents, Bytes* fresh);
-  Resized resize_mapping(void* block, Bytes size, Bytes next, Bytes fresh);
+  Resized resize_mapping(void* block, Bytes size, Bytes next, Growth growth);
   void watch_grown(const void* block, Bytes size, Bytes fresh);
   bool learn_from(const void* block, Bytes next_size);
   void learn_from_last();
@@ -126,6 +132,7 @@ class HugeBlocks {
   void unmap_beyond(Bound bound, size_t size);
   void unmap_retained(const Range& range);
   void make_way(size_t size, size_t block);
+  void make_way_for(uintptr_t address, Bytes size, Bytes next, Growth growth);
   void shrink_unwatched();
   Bytes heap() const;
 

@@ -18,6 +18,9 @@ namespace {
 // Of the pages that are looked at may be missing; a block is not always quite full.
 constexpr uint32_t kSparseShare = 16;
 
+// Of a block may be added, so that it ends with a huge page.
+constexpr uint32_t kTailShare = 4;
+
 // Else nobody looks at anything. Where the system gives huge pages to everything there is nothing to see.
 bool learns() {
   return !kHardened && config().thp == AutoSwitch::kAuto && superslabs_fit_huge_pages() &&
@@ -28,8 +31,6 @@ bool learns() {
 bool may_ask(Bytes more) {
   return !os::has_entered_sandbox() && memory_limit().spare(pool().used()) >= more + kSuperSlabBytes;
 }
-
-bool is_in_slots(const void* block) { return HugeTable::is_in_slots(reinterpret_cast<uintptr_t>(block)); }
 
 // A cut through a huge page would keep the memory of both its parts.
 void split_at_ends(uintptr_t address, size_t size) {
@@ -57,43 +58,50 @@ Looks look_at(const void* block, Bytes size) {
 // The system's setting is read once, and not under lock_.
 void HugeBlocks::prepare_to_learn() { (void)learns(); }
 
-// Under lock_. Of a block that has just been mapped, and whose pages are all to come.
-bool HugeBlocks::wants_huge_pages(const void* block, Bytes size, Contents contents) {
-  if (kHardened || size < kSuperSlabBytes || is_in_slots(block)) return false;
-  bool wants = config().thp == AutoSwitch::kOn && may_ask(Bytes(0));
+// As far as a mapping goes whose last huge page is not to be half another's, or small pages: where that is not much more.
+Bytes HugeBlocks::in_whole_huge_pages(uintptr_t address, Bytes size) {
+  const Bytes whole(round_up(address + size.count(), kSuperSlabBytes.count()) - address);
+  return kTailShare * (whole - size).count() <= size.count() ? whole : size;
+}
+
+// Of a block that is about to be mapped, and whose pages are all to come.
+bool HugeBlocks::wants_huge_pages(Bytes size, Contents contents) {
+  if (kHardened || size < kSuperSlabBytes || !may_ask(Bytes(0))) return false;
+  if (config().thp == AutoSwitch::kOn) return true;
   // Tables of zeroes are what programs touch little of.
-  if (learns() && contents == Contents::kAny) {
-    wants = may_ask(Bytes(0)) && density_.expects_unwatched(size);
-    if (!wants) density_.watch(reinterpret_cast<uintptr_t>(block));
-  }
-  if (wants) note_asked(block, size);
-  return wants;
+  if (!learns() || contents == Contents::kZero) return false;
+  os::LockGuard guard(lock_);
+  return density_.expects_unwatched(size, Bytes(table_.asked()));
 }
 
 // Under lock_.
-void HugeBlocks::note_asked(const void* block, Bytes fresh) {
+void HugeBlocks::note_asked(HugeTable::Entry& entry) {
   counters_.dense.add(1);
-  density_.spend(reinterpret_cast<uintptr_t>(block), fresh);
+  table_.set_asked(entry, true);
   has_asked_.store(true, std::memory_order_relaxed);
 }
 
-// Before `size` bytes in their places become `grown`, of which so much may be new to huge pages: one advice for all of it, or
-// the system could not move it as one.
-bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Bytes fresh) {
-  bool asks;
-  {
+// Before `size` bytes in their places, which no block has now, become `grown`: one advice for all of it, or the system could
+// not move it as one.
+bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth growth) {
+  bool asks = false;
+  if (growth == Growth::kFull && may_ask(grown - size)) {
     os::LockGuard guard(lock_);
-    asks = fresh != Bytes(0) && may_ask(grown - size) && density_.expects(grown, fresh);
+    asks = density_.expects(grown, Bytes(table_.asked()));
     if (asks) has_asked_.store(true, std::memory_order_relaxed);
   }
   if (has_asked()) os::advise_huge_pages(block, size, asks);
   return asks;
 }
 
-// nullptr when refused, then nothing changed. Not under lock_. `fresh`: 0 when huge pages are out of the question.
-HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes next, Bytes fresh) {
-  const bool is_step = next < size + kSuperSlabBytes;
-  const bool asked = !is_step && learns() && advise_growth(block, size, next, fresh);
+// nullptr when refused, then nothing changed but advice. Not under lock_.
+HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes next, Growth growth) {
+  const bool is_step = growth == Growth::kStep;
+  const bool asked = !is_step && learns() && advise_growth(block, size, next, growth);
+  const Bytes whole = asked ? in_whole_huge_pages(reinterpret_cast<uintptr_t>(block), next) : next;
+  if (whole != next) {
+    if (void* moved = huge_mapping::resize(block, size, whole)) return {moved, whole, true};
+  }
   if (next < size && has_asked()) split_at_ends(reinterpret_cast<uintptr_t>(block) + next.count(), (size - next).count());
   void* moved = huge_mapping::resize(block, size, next);
   if (moved == nullptr && is_step && learns() && has_asked()) {
@@ -101,31 +109,38 @@ HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes ne
     os::advise_huge_pages(block, size, false);
     moved = huge_mapping::resize(block, size, next);
   }
-  return {moved, asked};
+  return {moved, next, asked};
 }
 
 // Under lock_. `fresh` of its bytes are to come in small pages.
 void HugeBlocks::watch_grown(const void* block, Bytes size, Bytes fresh) {
-  if (learns() && 4 * fresh.count() >= size.count()) density_.watch(reinterpret_cast<uintptr_t>(block));
+  if (!learns() || size < kSuperSlabBytes || HugeTable::is_in_slots(reinterpret_cast<uintptr_t>(block))) return;
+  if (4 * fresh.count() >= size.count()) density_.watch(reinterpret_cast<uintptr_t>(block));
 }
 
 // A program is done with the block, or fills it and will have it larger: 0, or that size. What was it like? True when it
 // was looked at, and dense.
 bool HugeBlocks::learn_from(const void* block, Bytes next_size) {
   if (!learns()) return false;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   Bytes size;
+  bool is_watched;
   {
     os::LockGuard guard(lock_);
-    if (!density_.watches(reinterpret_cast<uintptr_t>(block))) return false;
+    is_watched = density_.watches(address);
     const HugeTable::Entry* entry = find(block);
-    if (entry == nullptr) return false;
+    if (entry == nullptr || !(is_watched || (entry->is_asked && next_size != Bytes(0)))) return false;
     size = Bytes(entry->size);
   }
   if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return false;
   const Looks looks = look_at(block, size);
   if (looks == Looks::kUnknown) return false;
   os::LockGuard guard(lock_);
-  density_.note(size, looks == Looks::kDense);
+  if (is_watched || looks == Looks::kSparse) {
+    density_.note(size, looks == Looks::kDense);
+  } else {
+    density_.note_whole(size);
+  }
   return looks == Looks::kDense;
 }
 

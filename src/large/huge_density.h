@@ -3,8 +3,8 @@
 // Responsibility  Choose the blocks that are looked at, and say what those to come will be like.
 // Contract        Only a block of which a quarter and more came in small pages of its own tells anything: what was
 //                 retained has pages of whoever had it before, and a huge page is there as a whole. A dense block speaks
-//                 for blocks of up to twice its size, and for eight times as many bytes; a sparse one ends that, and
-//                 the next fifteen are not looked at. Of fresh blocks that are taken for dense each eighth stays with
+//                 for blocks of up to twice its size, and for eight times as many bytes at a time; a sparse one ends that,
+//                 and the next fifteen are not looked at. Of fresh blocks that are taken for dense each eighth stays with
 //                 small pages, to be looked at. Not locked: the huge blocks' lock.
 // Observable      expects().
 // Composable      base. Used by huge.
@@ -18,31 +18,17 @@ class HugeDensity {
  public:
   constexpr HugeDensity() = default;
 
-  // A block of this size, of which so much is fresh, will be dense.
-  bool expects(Bytes size, Bytes fresh) const {
-    return size.count() <= 2 * largest_ && fresh.count() <= credit_;
+  // A block of this size will be dense, and may get huge pages beside those that have them already.
+  bool expects(Bytes size, Bytes asked) const {
+    return size.count() <= 2 * largest_ && (asked + size).count() <= spoken_for_;
   }
 
   // The same of one that is all fresh, but for those that are to be looked at.
-  bool expects_unwatched(Bytes size) {
-    if (!expects(size, size)) return false;
+  bool expects_unwatched(Bytes size, Bytes asked) {
+    if (!expects(size, asked)) return false;
     turn_ = (turn_ + 1) % kLookEvery;
     return turn_ != 0;
   }
-
-  // Huge pages were asked for this block. What comes of it nobody will see.
-  void spend(uintptr_t address, Bytes fresh) {
-    credit_ -= fresh.count() < credit_ ? fresh.count() : credit_;
-    remember_asked(address);
-  }
-
-  void remember_asked(uintptr_t address) {
-    asked_[next_asked_] = address;
-    next_asked_ = (next_asked_ + 1) % kWatched;
-  }
-
-  // True of the last blocks that they were asked for.
-  bool forget_asked(uintptr_t address) { return take(asked_, address); }
 
   // To be looked at when its program is done with it. Some may stay for ever: now and then a new one takes such a place.
   void watch(uintptr_t address) {
@@ -71,16 +57,22 @@ class HugeDensity {
   // True when it was watched.
   bool forget(uintptr_t address) { return take(watched_, address); }
 
+  // Of small pages.
   void note(Bytes size, bool is_dense) {
     if (!is_dense) {
-      largest_ = credit_ = 0;
+      largest_ = spoken_for_ = 0;
       unwatched_ = kUnwatchedAfterSparse;
       return;
     }
     if (size.count() > largest_) largest_ = size.count();
-    credit_ += kLookEvery * size.count();
+    spoken_for_ += kLookEvery * size.count();
     const size_t most = 2 * kLookEvery * largest_;
-    if (credit_ > most) credit_ = most;
+    if (spoken_for_ > most) spoken_for_ = most;
+  }
+
+  // All huge pages of a block are there. That each is full it does not tell: such a block may be larger, but not more of them.
+  void note_whole(Bytes size) {
+    if (largest_ != 0 && size.count() > largest_) largest_ = size.count();
   }
 
  private:
@@ -103,14 +95,12 @@ class HugeDensity {
   }
 
   Places watched_ = {};
-  Places asked_ = {};
-  uint32_t next_asked_ = 0;
   uintptr_t last_ = 0;
   uint32_t overwritten_ = 0;
   uint32_t unwatched_ = 0;
   uint32_t turn_ = 0;
   size_t largest_ = 0;
-  size_t credit_ = 0;
+  size_t spoken_for_ = 0;
 };
 
 }  // namespace hakmem

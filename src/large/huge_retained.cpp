@@ -49,12 +49,10 @@ HugeBlocks::Resized HugeBlocks::grow_retained(Bytes mapped, Contents contents, B
   if (range.size == 0) return {};
   void* block = reinterpret_cast<void*>(range.address);
   const Bytes missing = mapped - Bytes(range.size);
-  make_way(missing.count(), mapped.count());
+  const Growth growth = contents == Contents::kAny ? Growth::kFull : Growth::kAny;
+  make_way_for(range.address, Bytes(range.size), mapped, growth);
   const Resized grown = os::timed(
-      os::Cause::huge_map, [=, this] {
-        // Its pages are of who had them before.
-        return resize_mapping(block, Bytes(range.size), mapped, contents == Contents::kAny ? mapped : Bytes(0));
-      });
+      os::Cause::huge_map, [=, this] { return resize_mapping(block, Bytes(range.size), mapped, growth); });
   if (grown.block == nullptr) {
     // A range of several mappings, most often: the next block that fits into it needs no system call.
     range.is_stuck = true;
@@ -145,6 +143,12 @@ void HugeBlocks::unmap_beyond(Bound bound, size_t size) {
 // Before `size` bytes are mapped: no more stays than may beside what will be live, `block` included.
 void HugeBlocks::make_way(size_t size, size_t block) {
   unmap_beyond([&] { return bound_.beside(Bytes(table_.live() + block)).count(); }, size);
+}
+
+// The same before `size` bytes at that address become `next`, and what huge pages may add to that.
+void HugeBlocks::make_way_for(uintptr_t address, Bytes size, Bytes next, Growth growth) {
+  const Bytes most = growth == Growth::kFull ? in_whole_huge_pages(address, next) : next;
+  make_way(most > size ? (most - size).count() : 0, most.count());
 }
 
 // The heap has become smaller, and may fall asleep.

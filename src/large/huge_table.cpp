@@ -44,7 +44,7 @@ HugeTable::Entry& HugeTable::insert(uintptr_t address, size_t size) {
   while (table_[i].address > kTombstone) i = (i + 1) & (capacity_ - 1);
   if (table_[i].address == kNeverUsed) ++used_;
   CHECK(used_ < capacity_);
-  table_[i] = Entry{address, 0};
+  table_[i] = Entry{address, 0, 0};
   count_.store(++blocks_, std::memory_order_relaxed);
   set_size(table_[i], size);
   return table_[i];
@@ -61,7 +61,13 @@ HugeTable::Entry HugeTable::remove(Entry& entry) {
 void HugeTable::set_size(Entry& entry, size_t size) {
   live_ += size - entry.size;
   if (is_in_slots(entry.address)) in_slots_ += size - entry.size;
-  entry.size = size;
+  if (entry.is_asked) asked_ += size - entry.size;
+  entry.size = size & (SIZE_MAX >> 1);
+}
+
+void HugeTable::set_asked(Entry& entry, bool is_asked) {
+  if (entry.is_asked != is_asked) asked_ += is_asked ? entry.size : -entry.size;
+  entry.is_asked = is_asked;
 }
 
 HugeTable::Old HugeTable::rebuild(Entry* fresh, size_t capacity) {
@@ -73,9 +79,13 @@ HugeTable::Old HugeTable::rebuild(Entry* fresh, size_t capacity) {
   blocks_ = 0;
   live_ = 0;
   in_slots_ = 0;
+  asked_ = 0;
   for (size_t i = 0; i < old.capacity; ++i) {
     const Entry& entry = old.entries[i];
-    if (entry.address > kTombstone) insert(entry.address, entry.size).record = entry.record;
+    if (entry.address <= kTombstone) continue;
+    Entry& moved = insert(entry.address, entry.size);
+    set_asked(moved, entry.is_asked);
+    moved.record = entry.record;
   }
   return {old.entries == first_ ? nullptr : old.entries, old.capacity};
 }

@@ -76,8 +76,9 @@ class RetainBound {
   // Retained pages are the peak of a small process.
   static constexpr size_t kMin = size_t{5} << 20;
   static constexpr size_t kShare = 16;
-  // The process may fall asleep on this much, or on twice what its heap has.
-  static constexpr size_t kMostMin = size_t{64} << 20;
+  // The process may fall asleep on this much (64 MiB, and what a block's last huge page has beyond it), or on twice
+  // what its heap has.
+  static constexpr size_t kMostMin = size_t{66} << 20;
   static constexpr size_t kMostShare = 2;
   // Each lesson costs the page faults of what was missed.
   static constexpr size_t kBoldness = 16;

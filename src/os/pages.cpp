@@ -33,6 +33,15 @@ bool protect_raw(void* address, Bytes size, int protection) {
                      protection) == 0;
 }
 
+// Of a mapping just made, what is not wanted goes back.
+void* trim(void* range, size_t wide, uintptr_t begin, size_t size) {
+  const uintptr_t first = reinterpret_cast<uintptr_t>(range);
+  const uintptr_t end = begin + size;
+  if (begin != first) unmap(range, Bytes(begin - first));
+  if (end != first + wide) unmap(reinterpret_cast<void*>(end), Bytes(first + wide - end));
+  return reinterpret_cast<void*>(begin);
+}
+
 void* map_aligned(Bytes size, Bytes alignment, int protection, int flags) {
   if (size.count() + alignment.count() < size.count()) return nullptr;
   void* first = map_raw(size.count(), protection, flags);
@@ -41,14 +50,9 @@ void* map_aligned(Bytes size, Bytes alignment, int protection, int flags) {
   unmap(first, size);
 
   const size_t wide = size.count() + alignment.count();
-  void* spare = map_raw(wide, protection, flags);
-  if (spare == nullptr) return nullptr;
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(spare);
-  const uintptr_t aligned = round_up(begin, alignment.count());
-  if (aligned != begin) unmap(spare, Bytes(aligned - begin));
-  const uintptr_t end = aligned + size.count();
-  if (begin + wide != end) unmap(reinterpret_cast<void*>(end), Bytes(begin + wide - end));
-  return reinterpret_cast<void*>(aligned);
+  void* range = map_raw(wide, protection, flags);
+  if (range == nullptr) return nullptr;
+  return trim(range, wide, round_up(reinterpret_cast<uintptr_t>(range), alignment.count()), size.count());
 }
 
 // What one page of the page table's last level maps.
@@ -62,11 +66,7 @@ void* reserve_in_step(const void* address, Bytes size) {
   void* range = map_raw(wide, PROT_NONE, MAP_NORESERVE);
   if (range == nullptr) return nullptr;
   const uintptr_t first = reinterpret_cast<uintptr_t>(range);
-  const uintptr_t begin = first + ((reinterpret_cast<uintptr_t>(address) - first) & (step - 1));
-  const uintptr_t end = begin + size.count();
-  if (begin != first) unmap(range, Bytes(begin - first));
-  unmap(reinterpret_cast<void*>(end), Bytes(first + wide - end));
-  return reinterpret_cast<void*>(begin);
+  return trim(range, wide, first + ((reinterpret_cast<uintptr_t>(address) - first) & (step - 1)), size.count());
 }
 
 // relaxed: a hint.
@@ -99,12 +99,8 @@ void* reserve_guarded(Bytes size, Bytes alignment, Bytes guard) {
   if (wide < size.count()) return nullptr;
   void* range = map_raw(wide, PROT_NONE, MAP_NORESERVE);
   if (range == nullptr) return nullptr;
-  const uintptr_t first = reinterpret_cast<uintptr_t>(range);
-  const uintptr_t address = round_up(first + guard.count(), alignment.count());
-  const uintptr_t begin = address - guard.count();
-  if (begin != first) unmap(range, Bytes(begin - first));
-  const uintptr_t end = begin + needed;
-  if (end != first + wide) unmap(reinterpret_cast<void*>(end), Bytes(first + wide - end));
+  const uintptr_t address = round_up(reinterpret_cast<uintptr_t>(range) + guard.count(), alignment.count());
+  trim(range, wide, address - guard.count(), needed);
   return reinterpret_cast<void*>(address);
 }
 

@@ -17,53 +17,48 @@
 namespace hakmem {
 namespace {
 
-constexpr Bytes kLittle{4096};
+constexpr Bytes kNothing{0};
 
 TEST(HugeDensity, ADenseBlockSpeaksForTwiceItsSize) {
   HugeDensity density;
-  EXPECT_FALSE(density.expects(mib(2), kLittle));
+  EXPECT_FALSE(density.expects(mib(2), kNothing));
   density.note(mib(8), true);
-  EXPECT_TRUE(density.expects(mib(16), kLittle));
-  EXPECT_FALSE(density.expects(mib(17), kLittle));
+  EXPECT_TRUE(density.expects(mib(16), kNothing));
+  EXPECT_FALSE(density.expects(mib(17), kNothing));
   density.note(mib(16), true);
   density.note(mib(4), true);
-  EXPECT_TRUE(density.expects(mib(32), kLittle));
+  EXPECT_TRUE(density.expects(mib(32), kNothing));
 }
 
 TEST(HugeDensity, ASparseBlockEndsThat) {
   HugeDensity density;
   for (int i = 0; i < 9; ++i) density.note(mib(8), true);
   density.note(mib(3), false);
-  EXPECT_FALSE(density.expects(mib(2), kLittle));
+  EXPECT_FALSE(density.expects(mib(2), kNothing));
   density.note(mib(3), true);
-  EXPECT_TRUE(density.expects(mib(6), kLittle));
-  EXPECT_FALSE(density.expects(mib(7), kLittle)) << "what was known before is forgotten";
+  EXPECT_TRUE(density.expects(mib(6), kNothing));
+  EXPECT_FALSE(density.expects(mib(7), kNothing)) << "what was known before is forgotten";
 }
 
 // However many blocks come that stay for ever and are sparse.
-TEST(HugeDensity, ForEightTimesWhatWasSeen) {
+TEST(HugeDensity, ForEightTimesWhatWasSeenAtATime) {
   HugeDensity density;
   density.note(mib(4), true);
-  for (uintptr_t i = 0; i < 4; ++i) {
-    EXPECT_TRUE(density.expects(mib(8), mib(8))) << i;
-    density.spend(100 + i, mib(8));
-  }
-  EXPECT_FALSE(density.expects(mib(8), kLittle));
-  density.note(mib(4), true);
-  EXPECT_TRUE(density.expects(mib(8), mib(8)));
+  EXPECT_TRUE(density.expects(mib(8), mib(24)));
+  EXPECT_FALSE(density.expects(mib(8), mib(25)));
   for (int i = 0; i < 1000; ++i) density.note(mib(4), true);
-  EXPECT_TRUE(density.expects(mib(8), mib(64)));
-  EXPECT_FALSE(density.expects(mib(8), mib(65))) << "little is saved up for later";
+  EXPECT_TRUE(density.expects(mib(8), mib(56)));
+  EXPECT_FALSE(density.expects(mib(8), mib(57))) << "little is saved up for later";
 }
 
-TEST(HugeDensity, TheLastEightThatWereAskedForAreKnown) {
+TEST(HugeDensity, AWholeBlockMayBeLarger) {
   HugeDensity density;
-  for (uintptr_t i = 1; i <= 9; ++i) density.spend(i, kLittle);
-  EXPECT_FALSE(density.forget_asked(1));
-  for (uintptr_t i = 2; i <= 9; ++i) {
-    EXPECT_TRUE(density.forget_asked(i));
-    EXPECT_FALSE(density.forget_asked(i));
-  }
+  density.note_whole(mib(16));
+  EXPECT_FALSE(density.expects(mib(2), kNothing)) << "it was not seen in small pages";
+  density.note(mib(4), true);
+  density.note_whole(mib(8));
+  EXPECT_TRUE(density.expects(mib(16), mib(16)));
+  EXPECT_FALSE(density.expects(mib(16), mib(17))) << "for no more bytes";
 }
 
 TEST(HugeDensity, TheLastBlockIsLookedAtOnceBeforeTheNext) {
@@ -85,7 +80,7 @@ TEST(HugeDensity, OneOfEightIsLookedAt) {
   HugeDensity density;
   density.note(mib(8), true);
   int dense = 0;
-  for (int i = 0; i < 160; ++i) dense += density.expects_unwatched(mib(8));
+  for (int i = 0; i < 160; ++i) dense += density.expects_unwatched(mib(8), kNothing);
   EXPECT_EQ(dense, 140);
 }
 
@@ -180,6 +175,10 @@ TEST_F(HugeDensityOfBlocks, ForFewThatStay) {
   std::vector<char*> blocks;
   for (int i = 0; i < 40; ++i) blocks.push_back(blocks_.get(16 << 20));
   EXPECT_EQ(dense(), 4U);
+  blocks_->release(blocks.front());
+  blocks_->purge_all();
+  blocks.front() = blocks_.get(16 << 20);
+  EXPECT_EQ(dense(), 5U) << "instead of one that is gone";
   for (char* block : blocks) blocks_->release(block);
 }
 
@@ -231,14 +230,51 @@ TEST_F(HugeDensityOfBlocks, ABlockThatGrewIntoRetainedPagesTellsNothing) {
 TEST_F(HugeDensityOfBlocks, ABlockThatGrowsWasFull) {
   size_t size = 4 << 20;
   char* block = blocks_.get(size);
-  for (int i = 0; i < 5; ++i) {
-    memset(block, 1, size);
+  for (uint64_t i = 1; i <= 5; ++i) {
+    memset(block, 1, blocks_->size_of(block).count());
     size += size / 2;
     size &= ~size_t{4095};
     block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
     ASSERT_NE(block, nullptr);
-    EXPECT_GE(dense(), 1U) << i;
+    EXPECT_EQ(dense(), i);
   }
+  blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, AndOneThatIsNotFullEndsThat) {
+  char* block = blocks_.get(4 << 20);
+  memset(block, 1, 4 << 20);
+  block = static_cast<char*>(blocks_->resize(block, mib(8)));
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(dense(), 1U);
+  block = static_cast<char*>(blocks_->resize(block, mib(12)));
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(dense(), 1U);
+  blocks_->release(block);
+  use(4 << 20, 0);
+  EXPECT_EQ(dense(), 1U);
+}
+
+// So that its last page is not small ones.
+TEST_F(HugeDensityOfBlocks, ADenseBlockEndsWithAHugePage) {
+  use(16 << 20, 16 << 20);
+  char* block = blocks_.get(15 << 20);
+  ASSERT_EQ(dense(), 1U);
+  EXPECT_EQ(blocks_->size_of(block), mib(16));
+  for (const Bytes size : {mib(16), Bytes((14 << 20) + 1), mib(15)}) {
+    EXPECT_EQ(blocks_->resize(block, size), block);
+    EXPECT_EQ(blocks_->size_of(block), mib(16));
+  }
+  EXPECT_EQ(blocks_->resize(block, mib(13)), block);
+  EXPECT_EQ(blocks_->size_of(block), mib(13));
+  blocks_->release(block);
+}
+
+TEST_F(HugeDensityOfBlocks, NotWhereThatIsMoreThanAQuarter) {
+  use(16 << 20, 16 << 20);
+  char* block = blocks_.get((6 << 20) + 4096);
+  ASSERT_EQ(dense(), 1U);
+  EXPECT_EQ(blocks_->size_of(block), Bytes((6 << 20) + 4096));
   blocks_->release(block);
 }
 
@@ -285,6 +321,7 @@ TEST_F(HugeDensityOfBlocks, ADenseBlockThatGrowsGetsThemAgain) {
   char* block = blocks_.get(16 << 20);
   for (uint64_t turn = 1; turn <= 4; ++turn) {
     EXPECT_EQ(dense(), turn);
+    memset(block, 1, blocks_->size_of(block).count());
     block = static_cast<char*>(blocks_->resize(block, Bytes((16 + 4 * turn) << 20)));
     ASSERT_NE(block, nullptr);
   }
@@ -297,6 +334,7 @@ TEST_F(HugeDensityOfBlocks, ADenseBlockThatGrewByAPageGetsThemAgain) {
   char* block = blocks_.get(16 << 20);
   ASSERT_EQ(dense(), 1U);
   for (const size_t size : {size_t{16 << 20} + 4096, size_t{20 << 20}}) {
+    memset(block, 1, blocks_->size_of(block).count());
     block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
     ASSERT_NE(block, nullptr);
   }

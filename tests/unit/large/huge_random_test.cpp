@@ -19,8 +19,8 @@ constexpr Bytes kPlain{1};  // no alignment asked for
 using Contents = HugeBlocks::Contents;
 using Blocks = test::OwnHugeBlocks;
 
-// Whole pages, and a crumb that would not be worth a range of its own.
-size_t most_for(size_t size) { return round_up(size, kPage) + size / 16 + (size_t{64} << 10); }
+// Whole pages, and a crumb that would not be worth a range of its own, or the rest of a huge page.
+size_t most_for(size_t size) { return round_up(size, kPage) + size / 4 + (size_t{64} << 10); }
 
 // Live blocks and the seed of what is written in them: one word a page.
 class HugeModel {

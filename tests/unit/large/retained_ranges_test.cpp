@@ -149,7 +149,7 @@ TEST(RetainBound, HoweverMuchWasMissedTheProcessMayFallAsleepOnIt) {
   RetainBound bound;
   bound.note_unmapped(mib(1000), Milliseconds(5000), kDecay);
   bound.note_mapped(mib(1000), Milliseconds(5000), kDecay);
-  EXPECT_EQ(bound.unwatched(Bytes(0)), mib(64));
+  EXPECT_EQ(bound.unwatched(Bytes(0)), mib(66));
   EXPECT_EQ(bound.unwatched(mib(100)), mib(200)) << "twice what the heap has";
   EXPECT_EQ(RetainBound::unwatched_most(mib(100)), mib(200));
   bound.forget();
