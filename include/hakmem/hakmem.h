@@ -46,7 +46,8 @@ HAK_API size_t hak_usable_size(const void* block);
 
 /* What hak_malloc(size) would round up to, so that a program may ask for all of it at once; never less than
  * size, and itself a good size. 0: nobody gets that much. Of a block that was asked for with less, use what
- * hak_usable_size() says: it is less where blocks are guarded. The hardened flavour says size. */
+ * hak_usable_size() says: it is less where blocks are guarded, and up to a quarter more above 2 MiB, where a block ends
+ * with a huge page. The hardened flavour says size. */
 HAK_API size_t hak_good_size(size_t size);
 
 /* Gives back what can be given back, of all threads but for what live threads have cached.

@@ -26,6 +26,10 @@ constexpr Bytes kZeroedMax = mib(32);
 
 bool is_in_slots(const void* block) { return HugeTable::is_in_slots(reinterpret_cast<uintptr_t>(block)); }
 
+void* map_timed(Bytes size, Bytes alignment) {
+  return os::timed(os::Cause::huge_map, [=] { return huge_mapping::map(size, alignment); });
+}
+
 size_t whole_slots(size_t size) { return round_up(size, kSlotBytes.count()); }
 
 SlotCount slots_of(size_t size) {
@@ -106,6 +110,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
     if (is_new) counters_.maps.add(1);
     if (may_grow && !is_in_slots(got.block)) note_demand(fresh);
     HugeTable::Entry& entry = insert(got.block, got.size.count());
+    if (is_new) got.asked = got.asked && still_wants(mapped);
     if (got.asked) {
       note_asked(entry);
     } else if (contents == Contents::kAny) {
@@ -121,13 +126,14 @@ HugeBlocks::Resized HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots
   const bool asks = wants_huge_pages(mapped, contents);
   const Bytes whole = asks ? in_whole_huge_pages(0, mapped) : mapped;
   make_way(whole.count(), whole.count());
-  if (void* block = map_or_purge(whole, alignment)) return {block, whole, asks};
-  if (void* block = whole != mapped ? map_or_purge(mapped, alignment) : nullptr) return {block, mapped, asks};
+  // Refused, a block is no longer than it must be.
+  if (void* block = whole != mapped ? map_timed(whole, alignment) : nullptr) return {block, whole, asks};
+  if (void* block = map_or_purge(mapped, alignment)) return {block, mapped, asks};
   return from_slots == FromSlots::kAllowed ? take_slots(mapped, alignment, contents) : Resized{};
 }
 
 void* HugeBlocks::map_or_purge(Bytes size, Bytes alignment) {
-  void* block = os::timed(os::Cause::huge_map, [=] { return huge_mapping::map(size, alignment); });
+  void* block = map_timed(size, alignment);
   if (block != nullptr || purge_all().count() == 0) return block;
   return huge_mapping::map(size, alignment);
 }
@@ -234,7 +240,7 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   prepare_to_learn();
   const Bytes mapped{round_up(new_size.count(), page)};
   const bool in_slots = is_in_slots(block);
-  const bool is_dense = learn_from(block, mapped);
+  const Looks looks = learn_from(block, mapped);
   bool was_watched;
   HugeTable::Entry old;
   size_t size_before = 0;
@@ -254,24 +260,26 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   if (in_slots) return keep_front(block, old.size, mapped.count());
   const Bytes missing(mapped.count() > old.size ? mapped.count() - old.size : 0);
   const bool is_step = mapped < Bytes(old.size) + kSuperSlabBytes;
-  const Growth growth = is_step ? Growth::kStep : is_dense ? Growth::kFull : Growth::kAny;
+  const bool is_full = looks == Looks::kDense || (old.is_asked && looks == Looks::kUnknown);
+  const Growth growth = is_step ? Growth::kStep : is_full ? Growth::kFull : Growth::kAny;
   make_way_for(old.address, Bytes(old.size), mapped, growth);
-  const auto [moved, got, asked] = resize_mapping(block, Bytes(old.size), mapped, growth);
+  const auto [moved, got, keeps] = resize_mapping(block, Bytes(old.size), mapped, growth);
+  const bool asked = is_step ? old.is_asked && keeps : keeps;
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
     HugeTable::Entry& entry = insert(block, old.size);
     entry.record = old.record;
     give_up_tail(entry, size_before);
-    if (asked || (old.is_asked && is_step)) table_.set_asked(entry, true);
+    table_.set_asked(entry, asked);
     if (was_watched && !asked) density_.watch(old.address);
   } else {
     HugeTable::Entry& entry = insert(moved, got.count());
     entry.record = old.record;
     note_demand(missing);
-    if (asked) {
+    if (asked && is_step) {
+      table_.set_asked(entry, true);
+    } else if (asked) {
       note_asked(entry);
-    } else if (old.is_asked && is_step) {
-      table_.set_asked(entry, true);  // its mapping keeps the advice
     } else {
       watch_grown(moved, mapped, was_watched ? mapped : missing);
     }

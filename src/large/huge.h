@@ -105,8 +105,9 @@ class HugeBlocks {
   void* keep_front(void* block, size_t old_size, size_t new_size);
   static Bytes in_whole_huge_pages(uintptr_t address, Bytes size);
   bool wants_huge_pages(Bytes size, Contents contents);
+  bool still_wants(Bytes size) const;
   void note_asked(HugeTable::Entry& entry);
-  // kFull: what is to grow is, or its pages are there already. kStep: by too little for a look.
+  // kFull: what is to grow is full, or its pages are there already. kStep: it grows by too little for a look, or shrinks.
   enum class Growth : uint8_t { kStep, kAny, kFull };
   bool advise_growth(void* block, Bytes size, Bytes grown, Growth growth);
   struct Resized {
@@ -120,7 +121,9 @@ class HugeBlocks {
   Resized grow_retained(Bytes mapped, Contents contents, Bytes* fresh);
   Resized resize_mapping(void* block, Bytes size, Bytes next, Growth growth);
   void watch_grown(const void* block, Bytes size, Bytes fresh);
-  bool learn_from(const void* block, Bytes next_size);
+  enum class Looks : uint8_t { kUnknown, kSparse, kDense };
+  static Looks look_at(const void* block, Bytes size);
+  Looks learn_from(const void* block, Bytes next_size);
   void learn_from_last();
   void unmap_mapping(uintptr_t address, size_t size);
   bool has_asked() const;

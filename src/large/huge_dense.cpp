@@ -2,6 +2,7 @@
 #include "base/bits.h"
 #include "os/huge_pages.h"
 #include "os/pages.h"
+#include "os/process.h"
 #include "os/residency.h"
 #include "os/sandbox.h"
 #include "config/config.h"
@@ -43,17 +44,21 @@ void split_at_ends(uintptr_t address, size_t size) {
   if (last != end && last >= first) os::split_huge_page(reinterpret_cast<void*>(last), Bytes(end - last));
 }
 
-enum class Looks : uint8_t { kUnknown, kSparse, kDense };
+// What the program asked for, at least: the rest may be there for the sake of the last huge page.
+Bytes without_tail(Bytes size) {
+  const Bytes most(round_up(size.count() / (kTailShare + 1), os::page_size().count()));
+  return size - (most < kSuperSlabBytes ? most : kSuperSlabBytes);
+}
+
+}  // namespace
 
 // The block may be unmapped meanwhile.
-Looks look_at(const void* block, Bytes size) {
+HugeBlocks::Looks HugeBlocks::look_at(const void* block, Bytes size) {
   if (os::is_sandboxed()) return Looks::kUnknown;
   const os::Residency found = os::sample_residency(block, size);
   if (found.looked == 0) return Looks::kUnknown;
   return found.looked - found.present <= found.looked / kSparseShare ? Looks::kDense : Looks::kSparse;
 }
-
-}  // namespace
 
 // The system's setting is read once, and not under lock_.
 void HugeBlocks::prepare_to_learn() { (void)learns(); }
@@ -66,12 +71,17 @@ Bytes HugeBlocks::in_whole_huge_pages(uintptr_t address, Bytes size) {
 
 // Of a block that is about to be mapped, and whose pages are all to come.
 bool HugeBlocks::wants_huge_pages(Bytes size, Contents contents) {
-  if (kHardened || size < kSuperSlabBytes || !may_ask(Bytes(0))) return false;
+  if (kHardened || size < kSuperSlabBytes || !may_ask(in_whole_huge_pages(0, size))) return false;
   if (config().thp == AutoSwitch::kOn) return true;
   // Tables of zeroes are what programs touch little of.
   if (!learns() || contents == Contents::kZero) return false;
   os::LockGuard guard(lock_);
   return density_.expects_unwatched(size, Bytes(table_.asked()));
+}
+
+// Under lock_. Others may have been faster with what is spoken for.
+bool HugeBlocks::still_wants(Bytes size) const {
+  return config().thp == AutoSwitch::kOn || density_.expects(size, Bytes(table_.asked()));
 }
 
 // Under lock_.
@@ -85,7 +95,7 @@ void HugeBlocks::note_asked(HugeTable::Entry& entry) {
 // not move it as one.
 bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth growth) {
   bool asks = false;
-  if (growth == Growth::kFull && may_ask(grown - size)) {
+  if (growth == Growth::kFull && may_ask(in_whole_huge_pages(reinterpret_cast<uintptr_t>(block), grown) - size)) {
     os::LockGuard guard(lock_);
     asks = density_.expects(grown, Bytes(table_.asked()));
     if (asks) has_asked_.store(true, std::memory_order_relaxed);
@@ -94,7 +104,8 @@ bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth grow
   return asks;
 }
 
-// nullptr when refused, then nothing changed but advice. Not under lock_.
+// A step that succeeds is `asked` when advice stays as it was. nullptr when refused, then nothing changed but advice. Not
+// under lock_.
 HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes next, Growth growth) {
   const bool is_step = growth == Growth::kStep;
   const bool asked = !is_step && learns() && advise_growth(block, size, next, growth);
@@ -107,9 +118,9 @@ HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes ne
   if (moved == nullptr && is_step && learns() && has_asked()) {
     // Its parts may have had different advice.
     os::advise_huge_pages(block, size, false);
-    moved = huge_mapping::resize(block, size, next);
+    return {huge_mapping::resize(block, size, next), next, false};
   }
-  return {moved, next, asked};
+  return {moved, next, asked || is_step};
 }
 
 // Under lock_. `fresh` of its bytes are to come in small pages.
@@ -118,10 +129,9 @@ void HugeBlocks::watch_grown(const void* block, Bytes size, Bytes fresh) {
   if (4 * fresh.count() >= size.count()) density_.watch(reinterpret_cast<uintptr_t>(block));
 }
 
-// A program is done with the block, or fills it and will have it larger: 0, or that size. What was it like? True when it
-// was looked at, and dense.
-bool HugeBlocks::learn_from(const void* block, Bytes next_size) {
-  if (!learns()) return false;
+// A program is done with the block, or fills it and will have it larger: 0, or that size. What was it like?
+HugeBlocks::Looks HugeBlocks::learn_from(const void* block, Bytes next_size) {
+  if (!learns()) return Looks::kUnknown;
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   Bytes size;
   bool is_watched;
@@ -129,19 +139,19 @@ bool HugeBlocks::learn_from(const void* block, Bytes next_size) {
     os::LockGuard guard(lock_);
     is_watched = density_.watches(address);
     const HugeTable::Entry* entry = find(block);
-    if (entry == nullptr || !(is_watched || (entry->is_asked && next_size != Bytes(0)))) return false;
+    if (entry == nullptr || !(is_watched || (entry->is_asked && next_size != Bytes(0)))) return Looks::kUnknown;
     size = Bytes(entry->size);
   }
-  if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return false;
-  const Looks looks = look_at(block, size);
-  if (looks == Looks::kUnknown) return false;
+  if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return Looks::kUnknown;
+  const Looks looks = look_at(block, is_watched ? size : without_tail(size));
+  if (looks == Looks::kUnknown) return looks;
   os::LockGuard guard(lock_);
   if (is_watched || looks == Looks::kSparse) {
     density_.note(size, looks == Looks::kDense);
   } else {
     density_.note_whole(size);
   }
-  return looks == Looks::kDense;
+  return looks;
 }
 
 // Another block is wanted: what fills its blocks one after the other has filled the last one. If not, it may still.

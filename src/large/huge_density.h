@@ -1,8 +1,9 @@
 // large/huge_density.h: whether huge blocks are written from end to end, by what earlier ones were.
 //
 // Responsibility  Choose the blocks that are looked at, and say what those to come will be like.
-// Contract        Only a block of which a quarter and more came in small pages of its own tells anything: what was
-//                 retained has pages of whoever had it before, and a huge page is there as a whole. A dense block speaks
+// Contract        Only a block of which a quarter and more came in small pages of its own tells much: what was
+//                 retained has pages of whoever had it before, and a huge page is there as a whole. So of a block with huge
+//                 pages which grows it counts only that it has all of them, for its size, or not. A dense block speaks
 //                 for blocks of up to twice its size, and for eight times as many bytes at a time; a sparse one ends that,
 //                 and the next fifteen are not looked at. Of fresh blocks that are taken for dense each eighth stays with
 //                 small pages, to be looked at. Not locked: the huge blocks' lock.
@@ -60,13 +61,14 @@ class HugeDensity {
   // Of small pages.
   void note(Bytes size, bool is_dense) {
     if (!is_dense) {
-      largest_ = spoken_for_ = 0;
+      largest_ = seen_ = spoken_for_ = 0;
       unwatched_ = kUnwatchedAfterSparse;
       return;
     }
     if (size.count() > largest_) largest_ = size.count();
+    if (size.count() > seen_) seen_ = size.count();
     spoken_for_ += kLookEvery * size.count();
-    const size_t most = 2 * kLookEvery * largest_;
+    const size_t most = 2 * kLookEvery * seen_;
     if (spoken_for_ > most) spoken_for_ = most;
   }
 
@@ -99,7 +101,8 @@ class HugeDensity {
   uint32_t overwritten_ = 0;
   uint32_t unwatched_ = 0;
   uint32_t turn_ = 0;
-  size_t largest_ = 0;
+  size_t largest_ = 0;  // that was dense
+  size_t seen_ = 0;     // of these, in small pages
   size_t spoken_for_ = 0;
 };
 

@@ -66,7 +66,8 @@ void HugeTable::set_size(Entry& entry, size_t size) {
 }
 
 void HugeTable::set_asked(Entry& entry, bool is_asked) {
-  if (entry.is_asked != is_asked) asked_ += is_asked ? entry.size : -entry.size;
+  const size_t size = entry.size;
+  if (entry.is_asked != is_asked) asked_ += is_asked ? size : 0 - size;
   entry.is_asked = is_asked;
 }
 

@@ -34,7 +34,7 @@ class HugeTable {
   struct Entry {
     uintptr_t address;  // 0: never used; kTombstone: removed
     size_t size : 63;
-    size_t is_asked : 1;  // for huge pages, all of it
+    size_t is_asked : 1;  // for huge pages, but for what it took of retained ones
     [[no_unique_address]] Record record = {};
   };
 

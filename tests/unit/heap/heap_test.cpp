@@ -193,6 +193,7 @@ TEST(Heap, AnAlignedBlockIsFreedWithBothItsArguments) {
 }
 
 TEST(Heap, AGoodSizeIsWhatABlockOfItHas) {
+  const test::ScopedConfig small_pages([](Config& c) { c.thp = AutoSwitch::kOff; });
   for (size_t size = 0; size < size_t{9} << 20; size += size / 9 + 1) {
     const size_t good = hak_good_size(size);
     void* block = hak_malloc(size);

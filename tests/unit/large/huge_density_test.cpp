@@ -56,9 +56,13 @@ TEST(HugeDensity, AWholeBlockMayBeLarger) {
   density.note_whole(mib(16));
   EXPECT_FALSE(density.expects(mib(2), kNothing)) << "it was not seen in small pages";
   density.note(mib(4), true);
+  EXPECT_FALSE(density.expects(mib(16), kNothing)) << "nor remembered";
   density.note_whole(mib(8));
   EXPECT_TRUE(density.expects(mib(16), mib(16)));
   EXPECT_FALSE(density.expects(mib(16), mib(17))) << "for no more bytes";
+  for (int i = 0; i < 1000; ++i) density.note(mib(4), true);
+  EXPECT_TRUE(density.expects(mib(16), mib(48)));
+  EXPECT_FALSE(density.expects(mib(16), mib(49))) << "nor later";
 }
 
 TEST(HugeDensity, TheLastBlockIsLookedAtOnceBeforeTheNext) {
@@ -188,6 +192,20 @@ TEST_F(HugeDensityOfBlocks, NotWhereTheUserSaysOff) {
   EXPECT_EQ(dense(), 0U);
 }
 
+// The pages would be there at once.
+TEST_F(HugeDensityOfBlocks, NotWhereALimitIsNear) {
+  use(32 << 20, 32 << 20);
+  for (const bool on : {false, true}) {
+    const test::ScopedConfig near([=](Config& c) {
+      c.memory_limit_bytes = mib(48).count();
+      if (on) c.thp = AutoSwitch::kOn;
+    });
+    char* block = blocks_.get(60 << 20);
+    EXPECT_EQ(dense(), 0U);
+    blocks_->release(block);
+  }
+}
+
 TEST_F(HugeDensityOfBlocks, AlwaysWhereTheUserSaysOn) {
   const test::ScopedConfig on([](Config& c) { c.thp = AutoSwitch::kOn; });
   for (int i = 0; i < 9; ++i) use(8 << 20, 0, HugeBlocks::Contents::kZero);
@@ -231,7 +249,7 @@ TEST_F(HugeDensityOfBlocks, ABlockThatGrowsWasFull) {
   size_t size = 4 << 20;
   char* block = blocks_.get(size);
   for (uint64_t i = 1; i <= 5; ++i) {
-    memset(block, 1, blocks_->size_of(block).count());
+    memset(block, 1, size);
     size += size / 2;
     size &= ~size_t{4095};
     block = static_cast<char*>(blocks_->resize(block, Bytes(size)));
@@ -267,16 +285,13 @@ TEST_F(HugeDensityOfBlocks, ADenseBlockEndsWithAHugePage) {
   }
   EXPECT_EQ(blocks_->resize(block, mib(13)), block);
   EXPECT_EQ(blocks_->size_of(block), mib(13));
+  blocks_->purge_all();
+  char* small = blocks_.get((6 << 20) + 4096);
+  EXPECT_EQ(blocks_->size_of(small), Bytes((6 << 20) + 4096)) << "more than a quarter is missing";
+  blocks_->release(small);
   blocks_->release(block);
 }
 
-TEST_F(HugeDensityOfBlocks, NotWhereThatIsMoreThanAQuarter) {
-  use(16 << 20, 16 << 20);
-  char* block = blocks_.get((6 << 20) + 4096);
-  ASSERT_EQ(dense(), 1U);
-  EXPECT_EQ(blocks_->size_of(block), Bytes((6 << 20) + 4096));
-  blocks_->release(block);
-}
 
 // Else a block that grows by pages would be looked at for each.
 TEST_F(HugeDensityOfBlocks, AStepTellsNothing) {
