@@ -113,6 +113,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
     if (is_new) got.asked = got.asked && still_wants(mapped);
     if (got.asked) {
       note_asked(entry);
+      if (is_new && density_.takes_a_look()) density_.watch(entry.address);
     } else if (contents == Contents::kAny) {
       watch_grown(got.block, mapped, fresh);
     }
@@ -122,7 +123,7 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
 }
 
 HugeBlocks::Resized HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, Contents contents) {
-  if (mapped >= kSuperSlabBytes) learn_from_last();
+  if (mapped >= kSuperSlabBytes) learn_from_live(mapped);
   const bool asks = wants_huge_pages(mapped, contents);
   const Bytes whole = asks ? in_whole_huge_pages(0, mapped) : mapped;
   make_way(whole.count(), whole.count());
@@ -271,15 +272,19 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
     entry.record = old.record;
     give_up_tail(entry, size_before);
     table_.set_asked(entry, asked);
-    if (was_watched && !asked) density_.watch(old.address);
+    if (asked && old.is_full) table_.set_full(entry);
+    if (was_watched) density_.watch(old.address);
   } else {
     HugeTable::Entry& entry = insert(moved, got.count());
     entry.record = old.record;
     note_demand(missing);
     if (asked && is_step) {
       table_.set_asked(entry, true);
+      if (old.is_full) table_.set_full(entry);
+      if (was_watched) density_.watch(entry.address);
     } else if (asked) {
       note_asked(entry);
+      if (density_.takes_a_look()) density_.watch(entry.address);
     } else {
       watch_grown(moved, mapped, was_watched ? mapped : missing);
     }

@@ -105,6 +105,7 @@ class HugeBlocks {
   void* keep_front(void* block, size_t old_size, size_t new_size);
   static Bytes in_whole_huge_pages(uintptr_t address, Bytes size);
   bool wants_huge_pages(Bytes size, Contents contents);
+  bool expects_dense(Bytes size) const;
   bool still_wants(Bytes size) const;
   void note_asked(HugeTable::Entry& entry);
   // kFull: what is to grow is full, or its pages are there already. kStep: it grows by too little for a look, or shrinks.
@@ -123,8 +124,9 @@ class HugeBlocks {
   void watch_grown(const void* block, Bytes size, Bytes fresh);
   enum class Looks : uint8_t { kUnknown, kSparse, kDense };
   static Looks look_at(const void* block, Bytes size);
+  static Looks look_into(const void* block, Bytes size);
   Looks learn_from(const void* block, Bytes next_size);
-  void learn_from_last();
+  void learn_from_live(Bytes wanted);
   void unmap_mapping(uintptr_t address, size_t size);
   bool has_asked() const;
   static void prepare_to_learn();

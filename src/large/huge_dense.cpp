@@ -33,6 +33,10 @@ bool may_ask(Bytes more) {
   return !os::has_entered_sandbox() && memory_limit().spare(pool().used()) >= more + kSuperSlabBytes;
 }
 
+bool is_dense(const os::PageSample& pages) {
+  return pages.looked != 0 && pages.looked - pages.found <= pages.looked / kSparseShare;
+}
+
 // A cut through a huge page would keep the memory of both its parts.
 void split_at_ends(uintptr_t address, size_t size) {
   const uintptr_t end = address + size;
@@ -55,9 +59,16 @@ Bytes without_tail(Bytes size) {
 // The block may be unmapped meanwhile.
 HugeBlocks::Looks HugeBlocks::look_at(const void* block, Bytes size) {
   if (os::is_sandboxed()) return Looks::kUnknown;
-  const os::Residency found = os::sample_residency(block, size);
-  if (found.looked == 0) return Looks::kUnknown;
-  return found.looked - found.present <= found.looked / kSparseShare ? Looks::kDense : Looks::kSparse;
+  const os::PageSample pages = os::sample_residency(block, size);
+  if (pages.looked == 0) return Looks::kUnknown;
+  return is_dense(pages) ? Looks::kDense : Looks::kSparse;
+}
+
+// The same of one with huge pages, which are all there whatever was written. Zeroes may have been written, too.
+HugeBlocks::Looks HugeBlocks::look_into(const void* block, Bytes size) {
+  const Looks looks = look_at(block, size);
+  if (looks != Looks::kDense) return looks;
+  return is_dense(os::sample_contents(block, size)) ? Looks::kDense : Looks::kUnknown;
 }
 
 // The system's setting is read once, and not under lock_.
@@ -76,13 +87,16 @@ bool HugeBlocks::wants_huge_pages(Bytes size, Contents contents) {
   // Tables of zeroes are what programs touch little of.
   if (!learns() || contents == Contents::kZero) return false;
   os::LockGuard guard(lock_);
-  return density_.expects_unwatched(size, Bytes(table_.asked()));
+  return density_.expects_fresh(size, Bytes(table_.asked()), Bytes(table_.full()));
+}
+
+// Under lock_.
+bool HugeBlocks::expects_dense(Bytes size) const {
+  return density_.expects(size, Bytes(table_.asked()), Bytes(table_.full()));
 }
 
 // Under lock_. Others may have been faster with what is spoken for.
-bool HugeBlocks::still_wants(Bytes size) const {
-  return config().thp == AutoSwitch::kOn || density_.expects(size, Bytes(table_.asked()));
-}
+bool HugeBlocks::still_wants(Bytes size) const { return config().thp == AutoSwitch::kOn || expects_dense(size); }
 
 // Under lock_.
 void HugeBlocks::note_asked(HugeTable::Entry& entry) {
@@ -97,7 +111,7 @@ bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth grow
   bool asks = false;
   if (growth == Growth::kFull && may_ask(in_whole_huge_pages(reinterpret_cast<uintptr_t>(block), grown) - size)) {
     os::LockGuard guard(lock_);
-    asks = density_.expects(grown, Bytes(table_.asked()));
+    asks = expects_dense(grown);
     if (asks) has_asked_.store(true, std::memory_order_relaxed);
   }
   if (has_asked()) os::advise_huge_pages(block, size, asks);
@@ -134,42 +148,57 @@ HugeBlocks::Looks HugeBlocks::learn_from(const void* block, Bytes next_size) {
   if (!learns()) return Looks::kUnknown;
   const uintptr_t address = reinterpret_cast<uintptr_t>(block);
   Bytes size;
-  bool is_watched;
+  bool is_asked;
+  const bool grows = next_size != Bytes(0);
   {
     os::LockGuard guard(lock_);
-    is_watched = density_.watches(address);
     const HugeTable::Entry* entry = find(block);
-    if (entry == nullptr || !(is_watched || (entry->is_asked && next_size != Bytes(0)))) return Looks::kUnknown;
+    if (entry == nullptr) return Looks::kUnknown;
     size = Bytes(entry->size);
+    is_asked = entry->is_asked;
+    if (!density_.watches(address) && !(is_asked && grows)) return Looks::kUnknown;
   }
-  if (next_size != Bytes(0) && next_size < size + kSuperSlabBytes) return Looks::kUnknown;
-  const Looks looks = look_at(block, is_watched ? size : without_tail(size));
-  if (looks == Looks::kUnknown) return looks;
-  os::LockGuard guard(lock_);
-  if (is_watched || looks == Looks::kSparse) {
-    density_.note(size, looks == Looks::kDense);
+  if (grows && next_size < size + kSuperSlabBytes) return Looks::kUnknown;
+  Looks looks = Looks::kUnknown;
+  if (!is_asked) {
+    looks = look_at(block, size);
   } else {
+    looks = grows ? look_at(block, without_tail(size)) : look_into(block, without_tail(size));
+  }
+  os::LockGuard guard(lock_);
+  if (looks == Looks::kUnknown) {
+    if (is_asked && !grows) density_.doubt();
+  } else if (is_asked && grows && looks == Looks::kDense) {
     density_.note_whole(size);
+  } else {
+    density_.note(size, looks == Looks::kDense);
   }
   return looks;
 }
 
-// Another block is wanted: what fills its blocks one after the other has filled the last one. If not, it may still.
-void HugeBlocks::learn_from_last() {
+// Another block is wanted, and too little is known: what fills its blocks one after the other may have filled some. If not,
+// it still may.
+void HugeBlocks::learn_from_live(Bytes wanted) {
   if (!learns()) return;
   const void* block;
   Bytes size;
+  bool is_asked;
   {
     os::LockGuard guard(lock_);
-    block = reinterpret_cast<const void*>(density_.take_last());
+    if (expects_dense(wanted)) return;
+    block = reinterpret_cast<const void*>(density_.next_watched());
     const HugeTable::Entry* entry = block == nullptr ? nullptr : find(block);
     if (entry == nullptr) return;
     size = Bytes(entry->size);
+    is_asked = entry->is_asked;
   }
-  if (look_at(block, size) != Looks::kDense) return;
+  if ((is_asked ? look_into(block, without_tail(size)) : look_at(block, size)) != Looks::kDense) return;
   os::LockGuard guard(lock_);
   // Nobody freed it meanwhile.
-  if (density_.forget(reinterpret_cast<uintptr_t>(block))) density_.note(size, true);
+  if (!density_.forget(reinterpret_cast<uintptr_t>(block))) return;
+  density_.note(size, true);
+  HugeTable::Entry* entry = find(block);
+  if (entry != nullptr && entry->is_asked) table_.set_full(*entry);
 }
 
 // Else no huge block has a huge page of our asking, or advice about one is out of the question.

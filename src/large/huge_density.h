@@ -1,12 +1,13 @@
 // large/huge_density.h: whether huge blocks are written from end to end, by what earlier ones were.
 //
 // Responsibility  Choose the blocks that are looked at, and say what those to come will be like.
-// Contract        Only a block of which a quarter and more came in small pages of its own tells much: what was
-//                 retained has pages of whoever had it before, and a huge page is there as a whole. So of a block with huge
-//                 pages which grows it counts only that it has all of them, for its size, or not. A dense block speaks
-//                 for blocks of up to twice its size, and for eight times as many bytes at a time; a sparse one ends that,
-//                 and the next fifteen are not looked at. Of fresh blocks that are taken for dense each eighth stays with
-//                 small pages, to be looked at. Not locked: the huge blocks' lock.
+// Contract        Of a block a quarter of which came in small pages of its own the pages tell how much was written; what was
+//                 retained has pages of whoever had it before, and a huge page is there as a whole. So of fresh blocks
+//                 with huge pages each eighth is watched for what is in it: zeroes leave a doubt, and the next block gets small pages. Of one
+//                 with huge pages which grows it counts only that it has all of them, for its size, or not. A dense block speaks for blocks of
+//                 up to twice its size, and for eight times as many bytes at a time; and for as many again while it lives, once it
+//                 was seen to be full. Where only every second block is full those run out at twice what is spoken for
+//                 otherwise. A sparse one ends that, and the next fifteen are not looked at. Not locked: the huge blocks' lock.
 // Observable      expects().
 // Composable      base. Used by huge.
 #pragma once
@@ -19,17 +20,28 @@ class HugeDensity {
  public:
   constexpr HugeDensity() = default;
 
-  // A block of this size will be dense, and may get huge pages beside those that have them already.
-  bool expects(Bytes size, Bytes asked) const {
-    return size.count() <= 2 * largest_ && (asked + size).count() <= spoken_for_;
+  // A block of this size will be dense, and may get huge pages beside those that have them already, of which so much was
+  // seen to be full.
+  bool expects(Bytes size, Bytes asked, Bytes full) const {
+    return size.count() <= 2 * largest_ && (asked + size).count() <= spoken_for_ + kLookEvery * full.count();
   }
 
-  // The same of one that is all fresh, but for those that are to be looked at.
-  bool expects_unwatched(Bytes size, Bytes asked) {
-    if (!expects(size, asked)) return false;
-    turn_ = (turn_ + 1) % kLookEvery;
-    return turn_ != 0;
+  // The same of one that is all fresh. In doubt it gets small pages, of which it can be seen.
+  bool expects_fresh(Bytes size, Bytes asked, Bytes full) {
+    if (!expects(size, asked, full)) return false;
+    const bool expected = !is_in_doubt_;
+    is_in_doubt_ = false;
+    return expected;
   }
+
+  // True for each eighth fresh block with huge pages: it is to be watched.
+  bool takes_a_look() {
+    turn_ = (turn_ + 1) % kLookEvery;
+    return turn_ == 0;
+  }
+
+  // What is in a block with huge pages tells nothing of its density.
+  void doubt() { is_in_doubt_ = true; }
 
   // To be looked at when its program is done with it. Some may stay for ever: now and then a new one takes such a place.
   void watch(uintptr_t address) {
@@ -43,14 +55,18 @@ class HugeDensity {
       if (overwritten_ % kLookEvery != 0) return;
       place = &watched_[overwritten_ / kLookEvery];
     }
-    *place = last_ = address;
+    *place = address;
+    next_ = static_cast<uint32_t>(place - watched_);
   }
 
-  // The last block that is watched, once: it may be full already when the next one is wanted. 0: none, or enough is known.
-  uintptr_t take_last() {
-    const uintptr_t last = largest_ == 0 ? last_ : 0;
-    last_ = 0;
-    return last != 0 && watches(last) ? last : 0;
+  // One of the blocks that are watched, each in its turn, and the newest first: it may be full already. 0: none.
+  uintptr_t next_watched() {
+    for (uint32_t i = 0; i < kWatched; ++i) {
+      const uintptr_t address = watched_[next_];
+      next_ = (next_ + 1) % kWatched;
+      if (address != 0) return address;
+    }
+    return 0;
   }
 
   bool watches(uintptr_t address) { return place_of(watched_, address) != nullptr; }
@@ -97,10 +113,11 @@ class HugeDensity {
   }
 
   Places watched_ = {};
-  uintptr_t last_ = 0;
+  uint32_t next_ = 0;  // place to be looked at
   uint32_t overwritten_ = 0;
   uint32_t unwatched_ = 0;
   uint32_t turn_ = 0;
+  bool is_in_doubt_ = false;
   size_t largest_ = 0;  // that was dense
   size_t seen_ = 0;     // of these, in small pages
   size_t spoken_for_ = 0;

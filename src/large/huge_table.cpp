@@ -44,7 +44,7 @@ HugeTable::Entry& HugeTable::insert(uintptr_t address, size_t size) {
   while (table_[i].address > kTombstone) i = (i + 1) & (capacity_ - 1);
   if (table_[i].address == kNeverUsed) ++used_;
   CHECK(used_ < capacity_);
-  table_[i] = Entry{address, 0, 0};
+  table_[i] = Entry{address, 0, 0, 0};
   count_.store(++blocks_, std::memory_order_relaxed);
   set_size(table_[i], size);
   return table_[i];
@@ -62,13 +62,19 @@ void HugeTable::set_size(Entry& entry, size_t size) {
   live_ += size - entry.size;
   if (is_in_slots(entry.address)) in_slots_ += size - entry.size;
   if (entry.is_asked) asked_ += size - entry.size;
-  entry.size = size & (SIZE_MAX >> 1);
+  if (entry.is_full) full_ += size - entry.size;
+  entry.size = size & (SIZE_MAX >> 2);
 }
 
 void HugeTable::set_asked(Entry& entry, bool is_asked) {
   const size_t size = entry.size;
   if (entry.is_asked != is_asked) asked_ += is_asked ? size : 0 - size;
   entry.is_asked = is_asked;
+}
+
+void HugeTable::set_full(Entry& entry) {
+  if (!entry.is_full) full_ += entry.size;
+  entry.is_full = true;
 }
 
 HugeTable::Old HugeTable::rebuild(Entry* fresh, size_t capacity) {
@@ -81,11 +87,13 @@ HugeTable::Old HugeTable::rebuild(Entry* fresh, size_t capacity) {
   live_ = 0;
   in_slots_ = 0;
   asked_ = 0;
+  full_ = 0;
   for (size_t i = 0; i < old.capacity; ++i) {
     const Entry& entry = old.entries[i];
     if (entry.address <= kTombstone) continue;
     Entry& moved = insert(entry.address, entry.size);
     set_asked(moved, entry.is_asked);
+    if (entry.is_full) set_full(moved);
     moved.record = entry.record;
   }
   return {old.entries == first_ ? nullptr : old.entries, old.capacity};

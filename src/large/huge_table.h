@@ -1,11 +1,11 @@
 // large/huge_table.h: which huge blocks there are, found by their address.
 //
-// Responsibility  Remember each huge block's size, whether huge pages were asked for it, and in the hardened flavour its
-//                 record.
+// Responsibility  Remember each huge block's size, whether huge pages were asked for it and were seen to be full, and in the
+//                 hardened flavour its record.
 // Contract        Open addressing, power-of-two capacity. Whoever inserts has made room before: a probe ends because
 //                 entries stay unused. Memory for a larger table comes from outside, so that no system call is made
 //                 under the lock. Not locked: the huge blocks' lock, but for none().
-// Observable      blocks(), live(), in_slots(), asked().
+// Observable      blocks(), live(), in_slots(), asked(), full().
 // Composable      superslab (records, registry). Used by huge.
 #pragma once
 
@@ -33,8 +33,9 @@ class HugeTable {
   using Record = std::conditional_t<kHardened, KeptRecord, NoRecord>;
   struct Entry {
     uintptr_t address;  // 0: never used; kTombstone: removed
-    size_t size : 63;
+    size_t size : 62;
     size_t is_asked : 1;  // for huge pages, but for what it took of retained ones
+    size_t is_full : 1;   // with huge pages, and it was seen that the program had written them
     [[no_unique_address]] Record record = {};
   };
 
@@ -48,6 +49,8 @@ class HugeTable {
   size_t in_slots() const { return in_slots_; }
   // Of live(): what huge pages were asked for.
   size_t asked() const { return asked_; }
+  // Of asked(): what was seen to be written.
+  size_t full() const { return full_; }
 
   // A mapping of its own lies outside of every reservation.
   static bool is_in_slots(uintptr_t address);
@@ -57,6 +60,7 @@ class HugeTable {
   Entry remove(Entry& entry);
   void set_size(Entry& entry, size_t size);
   void set_asked(Entry& entry, bool is_asked);
+  void set_full(Entry& entry);
 
   // Half of the entries are for threads that are between a look at this and their insert: more than there are.
   bool has_room() const { return used_ < capacity_ / 2; }
@@ -88,6 +92,7 @@ class HugeTable {
   size_t live_ = 0;
   size_t in_slots_ = 0;
   size_t asked_ = 0;
+  size_t full_ = 0;
 };
 
 }  // namespace hakmem

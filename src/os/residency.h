@@ -1,9 +1,9 @@
-// os/residency.h: how much of a range of memory has pages behind it.
+// os/residency.h: how much of a range of memory has pages behind it, and something in them.
 //
 // Responsibility  Ask the kernel for samples of a range.
-// Contract        /proc/self/pagemap; no allocation, errno untouched. Not under a lock, nor in a sandbox. Without the
-//                 file, or a descriptor for it, nothing is known. A child that another thread forks meanwhile
-//                 keeps the descriptor.
+// Contract        /proc/self/pagemap, process_vm_readv(2); no allocation, errno untouched, and no fault where the program
+//                 has withdrawn access. Not under a lock, nor in a sandbox. Without the file, or a descriptor for it,
+//                 nothing is known. A child that another thread forks meanwhile keeps the descriptor.
 // Observable      Nothing.
 // Composable      Raw system calls. Used by large.
 #pragma once
@@ -12,12 +12,16 @@
 
 namespace hakmem::os {
 
-struct Residency {
-  uint32_t looked = 0;   // pages; 0: nothing is known
-  uint32_t present = 0;  // of these, or swapped out
+struct PageSample {
+  uint32_t looked = 0;  // pages; 0: nothing is known
+  uint32_t found = 0;   // of these
 };
 
-// Of four stretches of 64 pages, spread over the range from its first page to its last; of all, where it has no more.
-Residency sample_residency(const void* begin, Bytes size);
+// Which are present, or swapped out: of four stretches of 64 pages, spread over the range from its first page to its last;
+// of all, where it has no more.
+PageSample sample_residency(const void* begin, Bytes size);
+
+// Which begin with anything but zeroes: of sixteen pages, spread likewise. Those that are not present are made so.
+PageSample sample_contents(const void* begin, Bytes size);
 
 }  // namespace hakmem::os

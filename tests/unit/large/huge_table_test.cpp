@@ -46,6 +46,17 @@ TEST_F(HugeTableSums, WhatHugePagesWereAskedFor) {
   EXPECT_EQ(table_->live(), 4 * kMib);
 }
 
+TEST_F(HugeTableSums, WhatIsFull) {
+  HugeTable::Entry& entry = table_->insert(kFirst, 3 * kMib);
+  EXPECT_EQ(table_->full(), 0U);
+  for (int i = 0; i < 2; ++i) table_->set_full(entry);
+  EXPECT_EQ(table_->full(), 3 * kMib);
+  table_->set_size(entry, 2 * kMib);
+  EXPECT_EQ(table_->full(), 2 * kMib);
+  EXPECT_TRUE(table_->remove(entry).is_full);
+  EXPECT_EQ(table_->full(), 0U);
+}
+
 TEST_F(HugeTableSums, ALargerTableHasTheSame) {
   std::vector<uintptr_t> asked;
   size_t count = 0;
@@ -53,6 +64,7 @@ TEST_F(HugeTableSums, ALargerTableHasTheSame) {
     HugeTable::Entry& entry = table_->insert(kFirst + count * 4 * kMib, 3 * kMib);
     if (count % 3 != 0) continue;
     table_->set_asked(entry, true);
+    if (count % 2 == 0) table_->set_full(entry);
     asked.push_back(entry.address);
   }
   const size_t capacity = table_->next_capacity();
@@ -60,6 +72,7 @@ TEST_F(HugeTableSums, ALargerTableHasTheSame) {
   table_->rebuild(fresh.data(), capacity);
   EXPECT_TRUE(table_->has_room());
   EXPECT_EQ(table_->asked(), asked.size() * 3 * kMib);
+  EXPECT_EQ(table_->full(), (count + 5) / 6 * 3 * kMib);
   EXPECT_EQ(table_->live(), count * 3 * kMib);
   for (const uintptr_t address : asked) {
     const HugeTable::Entry* entry = table_->find(address);

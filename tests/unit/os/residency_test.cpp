@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -26,7 +27,8 @@ class Residency : public testing::Test {
   }
   ~Residency() override { os::unmap(pages_, size_); }
 
-  os::Residency sampled() const { return os::sample_residency(pages_, size_); }
+  os::PageSample sampled() const { return os::sample_residency(pages_, size_); }
+  os::PageSample contents() const { return os::sample_contents(pages_, size_); }
   void touch(size_t from, size_t to) {
     for (size_t i = from; i < to; ++i) pages_[i * page_] = 1;
   }
@@ -38,30 +40,51 @@ class Residency : public testing::Test {
 
 TEST_F(Residency, OfAnUntouchedRangeIsNothing) {
   EXPECT_EQ(sampled().looked, 256U);
-  EXPECT_EQ(sampled().present, 0U);
+  EXPECT_EQ(sampled().found, 0U);
 }
 
 TEST_F(Residency, OfAWrittenRangeIsAll) {
   touch(0, kPages);
   EXPECT_EQ(sampled().looked, 256U);
-  EXPECT_EQ(sampled().present, 256U);
+  EXPECT_EQ(sampled().found, 256U);
 }
 
 TEST_F(Residency, IsLookedForFromTheFirstPageToTheLast) {
   touch(0, 1);
   touch(kPages - 1, kPages);
-  EXPECT_EQ(sampled().present, 2U);
+  EXPECT_EQ(sampled().found, 2U);
   touch(0, kPages / 2);
-  EXPECT_EQ(sampled().present, 129U);
+  EXPECT_EQ(sampled().found, 129U);
 }
 
 TEST_F(Residency, OfAFewPagesIsNotSampled) {
-  const os::Residency few = os::sample_residency(pages_, Bytes(63 * page_));
+  const os::PageSample few = os::sample_residency(pages_, Bytes(63 * page_));
   EXPECT_EQ(few.looked, 0U);
   touch(1, 65);
-  const os::Residency one = os::sample_residency(pages_ + page_, Bytes(64 * page_));
+  const os::PageSample one = os::sample_residency(pages_ + page_, Bytes(64 * page_));
   EXPECT_EQ(one.looked, 64U);
-  EXPECT_EQ(one.present, 64U);
+  EXPECT_EQ(one.found, 64U);
+}
+
+TEST_F(Residency, ContentsAreReadFromTheFirstPageToTheLast) {
+  EXPECT_EQ(contents().looked, 16U);
+  EXPECT_EQ(contents().found, 0U);
+  touch(0, 1);
+  touch(kPages - 1, kPages);
+  EXPECT_EQ(contents().found, 2U);
+  touch(0, kPages / 2);
+  EXPECT_EQ(contents().found, 9U);
+  touch(0, kPages);
+  EXPECT_EQ(contents().found, 16U);
+  EXPECT_EQ(os::sample_contents(pages_, Bytes(15 * page_)).looked, 0U);
+}
+
+// A program may free what it has no access to.
+TEST_F(Residency, ContentsThatCannotBeReadAreUnknown) {
+  touch(0, kPages);
+  ASSERT_EQ(mprotect(pages_ + (kPages - 1) * page_, page_, PROT_NONE), 0);
+  EXPECT_EQ(contents().looked, 0U);
+  EXPECT_EQ(sampled().found, 256U);
 }
 
 TEST_F(Residency, IsUnknownWithoutADescriptor) {
