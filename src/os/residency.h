@@ -1,9 +1,9 @@
 // os/residency.h: how much of a range of memory has pages behind it, and something in them.
 //
 // Responsibility  Ask the kernel for samples of a range.
-// Contract        /proc/self/pagemap, process_vm_readv(2); no allocation, errno untouched, and no fault where the program
-//                 has withdrawn access. Not under a lock, nor in a sandbox. Without the file, or a descriptor for it,
-//                 nothing is known. A child that another thread forks meanwhile keeps the descriptor.
+// Contract        /proc/self/pagemap and /proc/self/mem, so that no access faults and no system call is an unusual one; no
+//                 allocation, errno untouched. Not under a lock, nor in a sandbox. Without the file, or a descriptor
+//                 for it, nothing is known. A child that another thread forks meanwhile keeps the descriptor.
 // Observable      Nothing.
 // Composable      Raw system calls. Used by large.
 #pragma once

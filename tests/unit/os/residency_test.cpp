@@ -80,18 +80,19 @@ TEST_F(Residency, ContentsAreReadFromTheFirstPageToTheLast) {
 }
 
 // A program may free what it has no access to.
-TEST_F(Residency, ContentsThatCannotBeReadAreUnknown) {
+TEST_F(Residency, ContentsAreReadWithoutAnAccess) {
   touch(0, kPages);
   ASSERT_EQ(mprotect(pages_ + (kPages - 1) * page_, page_, PROT_NONE), 0);
+  EXPECT_TRUE(contents().looked == 0 || contents().found == 16U) << "the kernel may be told to forbid it";
+  ASSERT_EQ(munmap(pages_ + (kPages - 1) * page_, page_), 0);
   EXPECT_EQ(contents().looked, 0U);
-  EXPECT_EQ(sampled().found, 256U);
 }
 
 TEST_F(Residency, IsUnknownWithoutADescriptor) {
   EXPECT_EXIT(
       {
         const rlimit none{};
-        _exit(setrlimit(RLIMIT_NOFILE, &none) == 0 && sampled().looked == 0 ? 0 : 1);
+        _exit(setrlimit(RLIMIT_NOFILE, &none) == 0 && sampled().looked == 0 && contents().looked == 0 ? 0 : 1);
       },
       testing::ExitedWithCode(0), "");
 }
