@@ -5,6 +5,7 @@
 #include "os/libc_malloc.h"
 #include "os/pages.h"
 #include "os/process.h"
+#include "os/residency.h"
 #include "os/sandbox.h"
 #include "config/config.h"
 #include "superslab/meta_arena.h"
@@ -85,7 +86,7 @@ void on_thread_exit(void* value) {
 
 // Locks that this thread held already when it forked, in a signal handler: they stay its own.
 struct ForkHeld {
-  bool list, holes, huge, purge, grow, meta, profile, guarded;
+  bool list, holes, huge, purge, grow, meta, profile, guarded, look;
   bool shards[SharedPool::kShards];
   // Adoption holds two.
   ThreadCache* caches[2];
@@ -115,12 +116,14 @@ void before_fork() {
   held.meta = lock_unless_mine(meta_arena().lock());
   held.profile = lock_unless_mine(profiler().lock());
   held.guarded = lock_unless_mine(guarded_blocks().lock());
+  held.look = lock_unless_mine(os::look_lock());
   g_fork_held = held;
   g_forking.store(os::thread_identity(), std::memory_order_relaxed);
 }
 
 void after_fork_in_parent() {
   const ForkHeld held = g_fork_held;
+  if (!held.look) os::look_lock().unlock();
   if (!held.guarded) guarded_blocks().lock().unlock();
   if (!held.profile) profiler().lock().unlock();
   if (!held.meta) meta_arena().lock().unlock();
@@ -145,6 +148,7 @@ void take_front(ThreadCache* cache) {
 
 void after_fork_in_child() {
   const ForkHeld held = g_fork_held;
+  if (!held.look) os::look_lock().reset_in_child();
   if (!held.guarded) guarded_blocks().lock().reset_in_child();
   if (!held.profile) profiler().lock().reset_in_child();
   if (!held.meta) meta_arena().lock().reset_in_child();

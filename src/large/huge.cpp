@@ -123,7 +123,6 @@ void* HugeBlocks::allocate(Bytes size, Bytes alignment, FromSlots from_slots, Co
 }
 
 HugeBlocks::Resized HugeBlocks::map_new(Bytes mapped, Bytes alignment, FromSlots from_slots, Contents contents) {
-  if (mapped >= kSuperSlabBytes) learn_from_live(mapped);
   const bool asks = wants_huge_pages(mapped, contents);
   const Bytes whole = asks ? in_whole_huge_pages(0, mapped) : mapped;
   make_way(whole.count(), whole.count());
@@ -264,7 +263,8 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
   const bool is_full = looks == Looks::kDense || (old.is_asked && looks == Looks::kUnknown);
   const Growth growth = is_step ? Growth::kStep : is_full ? Growth::kFull : Growth::kAny;
   make_way_for(old.address, Bytes(old.size), mapped, growth);
-  const auto [moved, got, keeps] = resize_mapping(block, Bytes(old.size), mapped, growth);
+  const Bytes full(old.is_full ? old.size : 0);
+  const auto [moved, got, keeps] = resize_mapping(block, Bytes(old.size), mapped, growth, full);
   const bool asked = is_step ? old.is_asked && keeps : keeps;
   os::LockGuard guard(lock_);
   if (moved == nullptr) {
@@ -273,18 +273,19 @@ void* HugeBlocks::resize_watched(void* block, Bytes new_size, Watch watch) {
     give_up_tail(entry, size_before);
     table_.set_asked(entry, asked);
     if (asked && old.is_full) table_.set_full(entry);
-    if (was_watched) density_.watch(old.address);
+    if (was_watched && asked == (old.is_asked != 0)) density_.watch(old.address);
   } else {
     HugeTable::Entry& entry = insert(moved, got.count());
     entry.record = old.record;
     note_demand(missing);
     if (asked && is_step) {
       table_.set_asked(entry, true);
-      if (old.is_full) table_.set_full(entry);
-      if (was_watched) density_.watch(entry.address);
+      if (old.is_full && got <= Bytes(old.size)) table_.set_full(entry);
+      if (was_watched || (old.is_full && !entry.is_full)) density_.watch(entry.address);
     } else if (asked) {
       note_asked(entry);
-      if (density_.takes_a_look()) density_.watch(entry.address);
+      // One that was chosen stays so.
+      if (old.is_full || (old.is_asked ? was_watched : density_.takes_a_look())) density_.watch(entry.address);
     } else {
       watch_grown(moved, mapped, was_watched ? mapped : missing);
     }

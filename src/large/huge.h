@@ -105,12 +105,12 @@ class HugeBlocks {
   void* keep_front(void* block, size_t old_size, size_t new_size);
   static Bytes in_whole_huge_pages(uintptr_t address, Bytes size);
   bool wants_huge_pages(Bytes size, Contents contents);
-  bool expects_dense(Bytes size) const;
+  bool expects_dense(Bytes size, Bytes full = Bytes(0)) const;
   bool still_wants(Bytes size) const;
   void note_asked(HugeTable::Entry& entry);
   // kFull: what is to grow is full, or its pages are there already. kStep: it grows by too little for a look, or shrinks.
   enum class Growth : uint8_t { kStep, kAny, kFull };
-  bool advise_growth(void* block, Bytes size, Bytes grown, Growth growth);
+  bool advise_growth(void* block, Bytes size, Bytes grown, Growth growth, Bytes full);
   struct Resized {
     void* block = nullptr;
     Bytes size;
@@ -120,7 +120,7 @@ class HugeBlocks {
   void* map_or_purge(Bytes size, Bytes alignment);
   static Resized take_slots(Bytes mapped, Bytes alignment, Contents contents);
   Resized grow_retained(Bytes mapped, Contents contents, Bytes* fresh);
-  Resized resize_mapping(void* block, Bytes size, Bytes next, Growth growth);
+  Resized resize_mapping(void* block, Bytes size, Bytes next, Growth growth, Bytes full = Bytes(0));
   void watch_grown(const void* block, Bytes size, Bytes fresh);
   enum class Looks : uint8_t { kUnknown, kSparse, kDense };
   static Looks look_at(const void* block, Bytes size);

@@ -66,8 +66,11 @@ HugeBlocks::Looks HugeBlocks::look_at(const void* block, Bytes size) {
 
 // The same of one with huge pages, which are all there whatever was written. Zeroes may have been written, too.
 HugeBlocks::Looks HugeBlocks::look_into(const void* block, Bytes size) {
-  const Looks looks = look_at(block, size);
-  if (looks != Looks::kDense) return looks;
+  if (os::is_sandboxed()) return Looks::kUnknown;
+  const os::PageSample pages = os::sample_residency(block, size);
+  // Not worth reading from a disk.
+  if (pages.looked == 0 || pages.swapped != 0) return Looks::kUnknown;
+  if (!is_dense(pages)) return Looks::kSparse;
   return is_dense(os::sample_contents(block, size)) ? Looks::kDense : Looks::kUnknown;
 }
 
@@ -86,13 +89,14 @@ bool HugeBlocks::wants_huge_pages(Bytes size, Contents contents) {
   if (config().thp == AutoSwitch::kOn) return true;
   // Tables of zeroes are what programs touch little of.
   if (!learns() || contents == Contents::kZero) return false;
+  learn_from_live(size);
   os::LockGuard guard(lock_);
   return density_.expects_fresh(size, Bytes(table_.asked()), Bytes(table_.full()));
 }
 
-// Under lock_.
-bool HugeBlocks::expects_dense(Bytes size) const {
-  return density_.expects(size, Bytes(table_.asked()), Bytes(table_.full()));
+// Under lock_. `full`: of a block that left the table in order to grow.
+bool HugeBlocks::expects_dense(Bytes size, Bytes full) const {
+  return density_.expects(size, Bytes(table_.asked()), Bytes(table_.full()) + full);
 }
 
 // Under lock_. Others may have been faster with what is spoken for.
@@ -107,11 +111,12 @@ void HugeBlocks::note_asked(HugeTable::Entry& entry) {
 
 // Before `size` bytes in their places, which no block has now, become `grown`: one advice for all of it, or the system could
 // not move it as one.
-bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth growth) {
+bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth growth, Bytes full) {
   bool asks = false;
   if (growth == Growth::kFull && may_ask(in_whole_huge_pages(reinterpret_cast<uintptr_t>(block), grown) - size)) {
+    learn_from_live(grown);
     os::LockGuard guard(lock_);
-    asks = expects_dense(grown);
+    asks = expects_dense(grown, full);
     if (asks) has_asked_.store(true, std::memory_order_relaxed);
   }
   if (has_asked()) os::advise_huge_pages(block, size, asks);
@@ -120,9 +125,9 @@ bool HugeBlocks::advise_growth(void* block, Bytes size, Bytes grown, Growth grow
 
 // A step that succeeds is `asked` when advice stays as it was. nullptr when refused, then nothing changed but advice. Not
 // under lock_.
-HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes next, Growth growth) {
+HugeBlocks::Resized HugeBlocks::resize_mapping(void* block, Bytes size, Bytes next, Growth growth, Bytes full) {
   const bool is_step = growth == Growth::kStep;
-  const bool asked = !is_step && learns() && advise_growth(block, size, next, growth);
+  const bool asked = !is_step && learns() && advise_growth(block, size, next, growth, full);
   const Bytes whole = asked ? in_whole_huge_pages(reinterpret_cast<uintptr_t>(block), next) : next;
   if (whole != next) {
     if (void* moved = huge_mapping::resize(block, size, whole)) return {moved, whole, true};
@@ -179,7 +184,6 @@ HugeBlocks::Looks HugeBlocks::learn_from(const void* block, Bytes next_size) {
 // Another block is wanted, and too little is known: what fills its blocks one after the other may have filled some. If not,
 // it still may.
 void HugeBlocks::learn_from_live(Bytes wanted) {
-  if (!learns()) return;
   const void* block;
   Bytes size;
   bool is_asked;
@@ -194,11 +198,12 @@ void HugeBlocks::learn_from_live(Bytes wanted) {
   }
   if ((is_asked ? look_into(block, without_tail(size)) : look_at(block, size)) != Looks::kDense) return;
   os::LockGuard guard(lock_);
-  // Nobody freed it meanwhile.
-  if (!density_.forget(reinterpret_cast<uintptr_t>(block))) return;
-  density_.note(size, true);
   HugeTable::Entry* entry = find(block);
-  if (entry != nullptr && entry->is_asked) table_.set_full(*entry);
+  // Freed, or grown.
+  if (entry == nullptr || Bytes(entry->size) != size || entry->is_asked != is_asked) return;
+  if (!density_.forget(entry->address)) return;
+  density_.note(size, true);
+  if (is_asked) table_.set_full(*entry);
 }
 
 // Else no huge block has a huge page of our asking, or advice about one is out of the question.

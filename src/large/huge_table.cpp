@@ -62,6 +62,7 @@ void HugeTable::set_size(Entry& entry, size_t size) {
   live_ += size - entry.size;
   if (is_in_slots(entry.address)) in_slots_ += size - entry.size;
   if (entry.is_asked) asked_ += size - entry.size;
+  if (entry.is_full && size > entry.size) clear_full(entry);
   if (entry.is_full) full_ += size - entry.size;
   entry.size = size & (SIZE_MAX >> 2);
 }
@@ -70,11 +71,17 @@ void HugeTable::set_asked(Entry& entry, bool is_asked) {
   const size_t size = entry.size;
   if (entry.is_asked != is_asked) asked_ += is_asked ? size : 0 - size;
   entry.is_asked = is_asked;
+  if (!is_asked && entry.is_full) clear_full(entry);
 }
 
 void HugeTable::set_full(Entry& entry) {
   if (!entry.is_full) full_ += entry.size;
   entry.is_full = true;
+}
+
+void HugeTable::clear_full(Entry& entry) {
+  full_ -= entry.size;
+  entry.is_full = false;
 }
 
 HugeTable::Old HugeTable::rebuild(Entry* fresh, size_t capacity) {

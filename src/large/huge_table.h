@@ -60,6 +60,7 @@ class HugeTable {
   Entry remove(Entry& entry);
   void set_size(Entry& entry, size_t size);
   void set_asked(Entry& entry, bool is_asked);
+  // Until it grows: nobody has seen what is in the rest.
   void set_full(Entry& entry);
 
   // Half of the entries are for threads that are between a look at this and their insert: more than there are.
@@ -79,6 +80,8 @@ class HugeTable {
   Old rebuild(Entry* fresh, size_t capacity);
 
  private:
+  void clear_full(Entry& entry);
+
   static constexpr size_t kFirstCapacity = 4096;
 
   static_assert(sizeof(Entry) == (kHardened ? 3 : 2) * sizeof(uintptr_t));

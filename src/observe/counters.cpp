@@ -1,6 +1,7 @@
 #include "observe/counters.h"
 
 #include "os/lock.h"
+#include "os/residency.h"
 #include "os/system_calls.h"
 #include "superslab/meta_arena.h"
 #include "pool/shared_pool.h"
@@ -101,6 +102,7 @@ struct Sums {
     lock(LockRank::kMeta).add(meta_arena().lock().stats());
     lock(LockRank::kProfile).add(profiler().lock().stats());
     lock(LockRank::kGuarded).add(guarded_blocks().lock().stats());
+    lock(LockRank::kLook).add(os::look_lock().stats());
   }
 
   LockSums& lock(LockRank rank) { return locks[static_cast<uint32_t>(rank)]; }

@@ -30,10 +30,11 @@ enum class LockRank : uint8_t {
   kPool = 7,
   kMeta = 8,
   kProfile = 9,
-  kGuarded = 10
+  kGuarded = 10,
+  kLook = 11
 };
 
-inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kGuarded) + 1;
+inline constexpr uint32_t kLockRanks = static_cast<uint32_t>(LockRank::kLook) + 1;
 
 // A child of fork starts with its parent's counts.
 struct LockStats {

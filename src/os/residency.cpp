@@ -16,6 +16,8 @@ constexpr uint64_t kPresent = uint64_t{1} << 63;
 constexpr uint64_t kSwappedOut = uint64_t{1} << 62;
 constexpr uint32_t kReadPages = 16;
 
+constinit Lock g_look{LockRank::kLook};
+
 // A file of the process's own, for as long as this lives.
 class OwnFile {
  public:
@@ -38,8 +40,21 @@ class OwnFile {
   const long file_;
 };
 
-// Of `count` places from 0 to `last`, evenly spread.
-size_t place(size_t i, size_t count, size_t last) { return count == 1 ? 0 : last * i / (count - 1); }
+// Under g_look. The places are multiples of the golden section of the range.
+PageSample read_pages(uintptr_t begin, size_t pages, size_t page) {
+  const OwnFile file("/proc/self/mem");
+  PageSample sample;
+  for (uint32_t i = 0; i < kReadPages; ++i) {
+    uint64_t words[8];
+    const uint32_t part = i * 0x9e3779b9u;
+    if (!file.read(words, begin + page * (uint64_t{part} * pages >> 32))) return {};
+    uint64_t any = 0;
+    for (const uint64_t word : words) any |= word;
+    ++sample.looked;
+    sample.found += any != 0;
+  }
+  return sample;
+}
 
 }  // namespace
 
@@ -53,9 +68,13 @@ PageSample sample_residency(const void* begin, Bytes size) {
   PageSample sample;
   for (size_t i = 0; i < stretches; ++i) {
     uint64_t words[kPages];
-    if (!file.read(words, (first + place(i, stretches, pages - kPages)) * sizeof *words)) return {};
+    const size_t at = stretches == 1 ? 0 : (pages - kPages) * i / (stretches - 1);
+    if (!file.read(words, (first + at) * sizeof *words)) return {};
     sample.looked += kPages;
-    for (const uint64_t word : words) sample.found += (word & (kPresent | kSwappedOut)) != 0;
+    for (const uint64_t word : words) {
+      sample.found += (word & (kPresent | kSwappedOut)) != 0;
+      sample.swapped += (word & kSwappedOut) != 0;
+    }
   }
   return sample;
 }
@@ -63,18 +82,12 @@ PageSample sample_residency(const void* begin, Bytes size) {
 PageSample sample_contents(const void* begin, Bytes size) {
   const size_t page = page_size().count();
   const size_t pages = size.count() / page;
-  if (pages < kReadPages) return {};
-  const OwnFile file("/proc/self/mem");
-  PageSample sample;
-  for (size_t i = 0; i < kReadPages; ++i) {
-    uint64_t words[8];
-    if (!file.read(words, reinterpret_cast<uintptr_t>(begin) + page * place(i, kReadPages, pages - 1))) return {};
-    uint64_t any = 0;
-    for (const uint64_t word : words) any |= word;
-    ++sample.looked;
-    sample.found += any != 0;
-  }
+  if (pages < kReadPages || !g_look.try_lock()) return {};
+  const PageSample sample = read_pages(reinterpret_cast<uintptr_t>(begin), pages, page);
+  g_look.unlock();
   return sample;
 }
+
+Lock& look_lock() { return g_look; }
 
 }  // namespace hakmem::os

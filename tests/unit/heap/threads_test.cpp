@@ -1,5 +1,7 @@
 // Real threads on the whole heap; afterwards the walker, and everything given back.
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "os/residency.h"
 #include "pool/shared_pool.h"
 #include "front/cache_list.h"
 #include "front/thread_cache.h"
@@ -252,6 +255,34 @@ TEST_F(ThreadsTest, CheckInTheStorm) {
   });
   observer.join();
   empty(slots);
+}
+
+std::atomic<bool> g_fork_begins{false};
+
+// Its child must not have a descriptor of the parent's memory.
+TEST_F(ThreadsTest, ForkWaitsForWhoLooksIntoMemory) {
+  if (test::kThreadSanitizer) GTEST_SKIP() << "a thread sanitizer's child of fork is not supported";
+  hak_free(hak_malloc(1));
+  // Called before those that were there already.
+  ASSERT_EQ(pthread_atfork([] { g_fork_begins = true; }, nullptr, nullptr), 0);
+  std::atomic<bool> looks{false};
+  std::atomic<bool> is_done{false};
+  std::thread looker([&] {
+    os::look_lock().lock();
+    looks = true;
+    while (!g_fork_begins) sched_yield();
+    for (int i = 0; i < 10'000; ++i) sched_yield();
+    is_done = true;
+    os::look_lock().unlock();
+  });
+  while (!looks) sched_yield();
+  const pid_t child = fork();
+  if (child == 0) _exit(is_done && os::look_lock().try_lock() ? 0 : 1);
+  ASSERT_GT(child, 0);
+  looker.join();
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(ThreadsTest, ForkInTheStorm) {

@@ -61,22 +61,38 @@ TEST_F(HugeDensityOfBlocks, FullOnesGoOn) {
 
 TEST_F(HugeDensityOfBlocks, UntilOneIsSeenThatIsSparse) {
   use(8 << 20, 8 << 20);
-  for (int i = 0; i < 8; ++i) use(8 << 20, i < 7 ? 8 << 20 : 0);
-  EXPECT_EQ(dense(), 8U);
   use(8 << 20, 8 << 20);
-  EXPECT_EQ(dense(), 8U);
+  ASSERT_EQ(dense(), 1U);
+  for (int i = 0; i < 100; ++i) use(8 << 20, 0);
+  EXPECT_LE(dense(), 1U + 8U);
+}
+
+// However regular the program is.
+TEST_F(HugeDensityOfBlocks, NotForEverWhereEverySecondIsFull) {
+  for (const int first : {0, 1}) {
+    test::OwnHugeBlocks blocks;
+    std::vector<char*> kept;
+    for (int i = 0; i < 400; ++i) {
+      kept.push_back(blocks.get(4 << 20));
+      if (i % 2 == first) memset(kept.back(), 1, 4 << 20);
+    }
+    EXPECT_LE(blocks->counters().dense.get(), 60U) << "sixteen, and for each of those that are full and looked at eight more";
+    for (char* block : kept) blocks->release(block);
+  }
 }
 
 // Of a huge page that is all zeroes nobody knows whether they were written.
 TEST_F(HugeDensityOfBlocks, ZeroesAreLookedAtInSmallPages) {
   const auto any = HugeBlocks::Contents::kAny;
   use(8 << 20, 8 << 20, any, 0);
-  for (int i = 0; i < 8; ++i) use(8 << 20, 8 << 20, any, 0);
-  EXPECT_EQ(dense(), 8U);
-  use(8 << 20, 8 << 20, any, 0);
-  EXPECT_EQ(dense(), 8U);
-  use(8 << 20, 8 << 20, any, 0);
-  EXPECT_EQ(dense(), 9U) << "they were written";
+  uint64_t in_small_pages = 0;
+  for (int i = 0; i < 80; ++i) {
+    const uint64_t before = dense();
+    use(8 << 20, 8 << 20, any, 0);
+    in_small_pages += dense() == before;
+  }
+  EXPECT_GE(in_small_pages, 5U) << "else nobody sees that they were written";
+  EXPECT_LE(in_small_pages, 10U);
 }
 
 TEST_F(HugeDensityOfBlocks, AllPagesOfABlockWithHugePagesTellNothing) {
@@ -118,6 +134,24 @@ TEST_F(HugeDensityOfBlocks, BesideAsManyAsAreSeenToBeFull) {
   }
 }
 
+// What is seen to be full does not count as that for what it grows by, and has it not lost for itself.
+TEST_F(HugeDensityOfBlocks, AFullBlockThatGrowsIsLookedAtAgain) {
+  std::vector<char*> blocks;
+  for (int i = 0; i < 40; ++i) {
+    blocks.push_back(blocks_.get(4 << 20));
+    memset(blocks.back(), 1, 4 << 20);
+  }
+  ASSERT_EQ(dense(), 39U);
+  for (size_t i = 1; i < 6; ++i) {
+    const uint64_t before = dense();
+    blocks[i] = static_cast<char*>(blocks_->resize(blocks[i], mib(8)));
+    ASSERT_NE(blocks[i], nullptr);
+    memset(blocks[i], 1, 8 << 20);
+    EXPECT_EQ(dense(), before + 1) << i;
+  }
+  for (char* block : blocks) blocks_->release(block);
+}
+
 TEST_F(HugeDensityOfBlocks, NotBesideOnesThatAreNotFull) {
   std::vector<char*> blocks;
   for (int i = 0; i < 20; ++i) {
@@ -133,7 +167,7 @@ TEST_F(HugeDensityOfBlocks, NotWhereAnEighthIsMissing) {
   EXPECT_EQ(dense(), 0U);
 }
 
-// Blocks that nobody frees cannot be looked at.
+// Blocks that stay, and of which nothing is known.
 TEST_F(HugeDensityOfBlocks, ForFewThatStay) {
   use(8 << 20, 8 << 20);
   std::vector<char*> blocks;

@@ -1,6 +1,9 @@
 // What is known of the density of huge blocks.
 #include <gtest/gtest.h>
 
+#include <set>
+#include <vector>
+
 #include "large/huge_density.h"
 
 namespace hakmem {
@@ -78,6 +81,17 @@ TEST(HugeDensity, TheNewestIsLookedAtAndThenTheOthers) {
   EXPECT_EQ(density.next_watched(), 10U);
 }
 
+// Else a program whose blocks never fill would pay for a look at each malloc.
+TEST(HugeDensity, TwiceForEachAtMost) {
+  HugeDensity density;
+  for (uintptr_t i = 1; i <= 3; ++i) density.watch(i);
+  for (int i = 0; i < 6; ++i) EXPECT_NE(density.next_watched(), 0U);
+  EXPECT_EQ(density.next_watched(), 0U);
+  for (uintptr_t i = 4; i <= 8; ++i) density.watch(i);
+  for (int i = 0; i < 8; ++i) EXPECT_NE(density.next_watched(), 0U);
+  EXPECT_EQ(density.next_watched(), 0U) << "few are saved up";
+}
+
 TEST(HugeDensity, OneOfEightWithHugePagesIsLookedAt) {
   HugeDensity density;
   int looks = 0;
@@ -85,14 +99,33 @@ TEST(HugeDensity, OneOfEightWithHugePagesIsLookedAt) {
   EXPECT_EQ(looks, 20);
 }
 
-TEST(HugeDensity, InDoubtTheNextBlockGetsSmallPages) {
+// Of what comes in twos, fours or eights, each kind.
+TEST(HugeDensity, TheOneIsNoneInParticular) {
+  for (const unsigned period : {2U, 4U, 8U}) {
+    HugeDensity density;
+    std::vector<unsigned> looks(period);
+    for (unsigned i = 0; i < 800; ++i) looks[i % period] += density.takes_a_look();
+    for (const unsigned count : looks) {
+      EXPECT_GE(count, 80 / period) << period;
+      EXPECT_LE(count, 120 / period) << period;
+    }
+  }
+}
+
+TEST(HugeDensity, InDoubtOneOfTheNextBlocksGetsSmallPages) {
   HugeDensity density;
   density.note(mib(8), true);
-  EXPECT_TRUE(density.expects_fresh(mib(8), kNothing, kNothing));
-  density.doubt();
-  EXPECT_FALSE(density.expects_fresh(mib(32), kNothing, kNothing)) << "too large anyway";
-  EXPECT_FALSE(density.expects_fresh(mib(8), kNothing, kNothing));
-  EXPECT_TRUE(density.expects_fresh(mib(8), kNothing, kNothing)) << "once";
+  std::set<int> places;
+  for (int turn = 0; turn < 16; ++turn) {
+    for (int i = 0; i < 9; ++i) EXPECT_TRUE(density.expects_fresh(mib(8), kNothing, kNothing)) << "once";
+    for (int i = 0; i < 2; ++i) density.doubt();
+    EXPECT_FALSE(density.expects_fresh(mib(32), kNothing, kNothing)) << "too large anyway";
+    int place = 1;
+    while (density.expects_fresh(mib(8), kNothing, kNothing)) ++place;
+    EXPECT_LE(place, 8);
+    places.insert(place);
+  }
+  EXPECT_EQ(places.size(), 8U);
 }
 
 TEST(HugeDensity, EightAreWatchedAndSomeReplaced) {

@@ -53,6 +53,12 @@ TEST_F(HugeTableSums, WhatIsFull) {
   EXPECT_EQ(table_->full(), 3 * kMib);
   table_->set_size(entry, 2 * kMib);
   EXPECT_EQ(table_->full(), 2 * kMib);
+  table_->set_size(entry, 4 * kMib);
+  EXPECT_EQ(table_->full(), 0U) << "nobody has seen the rest";
+  table_->set_full(entry);
+  table_->set_asked(entry, false);
+  EXPECT_EQ(table_->full(), 0U);
+  table_->set_full(entry);
   EXPECT_TRUE(table_->remove(entry).is_full);
   EXPECT_EQ(table_->full(), 0U);
 }

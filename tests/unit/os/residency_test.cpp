@@ -66,14 +66,16 @@ TEST_F(Residency, OfAFewPagesIsNotSampled) {
   EXPECT_EQ(one.found, 64U);
 }
 
-TEST_F(Residency, ContentsAreReadFromTheFirstPageToTheLast) {
+TEST_F(Residency, ContentsAreReadAllOverTheRange) {
   EXPECT_EQ(contents().looked, 16U);
   EXPECT_EQ(contents().found, 0U);
-  touch(0, 1);
-  touch(kPages - 1, kPages);
-  EXPECT_EQ(contents().found, 2U);
   touch(0, kPages / 2);
-  EXPECT_EQ(contents().found, 9U);
+  EXPECT_GE(contents().found, 7U);
+  EXPECT_LE(contents().found, 9U);
+  os::purge(pages_, size_);
+  // Whatever has something in each 2 MiB of it is not full.
+  for (size_t i = 0; i < kPages; i += 512) touch(i, i + 1);
+  EXPECT_LE(contents().found, 1U);
   touch(0, kPages);
   EXPECT_EQ(contents().found, 16U);
   EXPECT_EQ(os::sample_contents(pages_, Bytes(15 * page_)).looked, 0U);
@@ -82,10 +84,20 @@ TEST_F(Residency, ContentsAreReadFromTheFirstPageToTheLast) {
 // A program may free what it has no access to.
 TEST_F(Residency, ContentsAreReadWithoutAnAccess) {
   touch(0, kPages);
-  ASSERT_EQ(mprotect(pages_ + (kPages - 1) * page_, page_, PROT_NONE), 0);
+  ASSERT_EQ(mprotect(pages_, page_, PROT_NONE), 0);
   EXPECT_TRUE(contents().looked == 0 || contents().found == 16U) << "the kernel may be told to forbid it";
-  ASSERT_EQ(munmap(pages_ + (kPages - 1) * page_, page_), 0);
+  ASSERT_EQ(munmap(pages_, page_), 0);
   EXPECT_EQ(contents().looked, 0U);
+}
+
+// A fork waits for who looks, and who looks does not wait.
+TEST_F(Residency, ContentsAreUnknownWhileAnotherLooks) {
+  touch(0, kPages);
+  os::look_lock().lock();
+  EXPECT_EQ(contents().looked, 0U);
+  EXPECT_EQ(sampled().found, 256U);
+  os::look_lock().unlock();
+  EXPECT_EQ(contents().found, 16U);
 }
 
 TEST_F(Residency, IsUnknownWithoutADescriptor) {
