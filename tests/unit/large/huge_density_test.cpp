@@ -71,7 +71,7 @@ TEST(HugeDensity, ForEightTimesAsMuchAsIsFull) {
 TEST(HugeDensity, TheNewestIsLookedAtAndThenTheOthers) {
   HugeDensity density;
   EXPECT_EQ(density.next_watched(), 0U);
-  for (const uintptr_t address : {7, 8, 9}) density.watch(address);
+  for (uintptr_t address = 7; address <= 9; ++address) density.watch(address);
   EXPECT_EQ(density.next_watched(), 9U);
   EXPECT_EQ(density.next_watched(), 7U);
   density.forget(8);
